@@ -1,0 +1,7 @@
+//! Codec bitstreams: the little of each that a server must read.
+
+pub mod aac;
+mod bits;
+pub mod h264;
+
+pub use bits::BitError;

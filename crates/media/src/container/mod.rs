@@ -1,0 +1,4 @@
+//! Container formats.
+
+pub mod flv;
+pub mod mp4;

@@ -1,0 +1,193 @@
+//! Keeps the catalog in step with the tape: every run is an asset from its first part, splits cut it, its end
+//! closes it. The tape is ground and the catalog a cache of it, so a start compares the two and anything that
+//! was missed, by a crash or a lagging reader, is caught up by comparing again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::CatalogError;
+use control::asset::{Asset, AssetId, AssetKind, AssetStatus, Labels};
+use control::catalog::{AssetPatch, AssetQuery, PAGE_MAX};
+use tape::{LogEvent, Split, Stream};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use view::clip;
+
+use crate::app::App;
+use crate::assets;
+use crate::clock;
+use crate::http::problem::{Kind, Problem};
+use crate::{materialise, settle};
+
+/// How long the follower waits after the catalog refused an event, before it compares everything anew.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Compares everything once, says so, then follows the tape until `stop`. `events` were subscribed to before, so
+/// nothing falls between the two.
+pub(crate) async fn follow(
+    app: Arc<App>,
+    mut events: broadcast::Receiver<LogEvent>,
+    compared: oneshot::Sender<()>,
+    stop: CancellationToken,
+) {
+    if let Err(error) = reconcile(&app).await {
+        tracing::error!(%error, "the catalog cannot be compared with the tape; it is tried again");
+        catch_up(&app, &stop).await;
+    }
+    // Nobody waits for it any more where it took long.
+    let _ = compared.send(());
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            () = stop.cancelled() => return,
+        };
+        let outcome = match event {
+            Ok(event) => apply(&app, &event).await,
+            Err(RecvError::Lagged(_)) => reconcile(&app).await,
+            Err(RecvError::Closed) => return,
+        };
+        let Err(error) = outcome else {
+            app.meter.catalogue.events.add();
+            continue;
+        };
+        tracing::error!(%error, "the catalog fell behind the tape and will be compared with it");
+        catch_up(&app, &stop).await;
+    }
+}
+
+async fn catch_up(app: &Arc<App>, stop: &CancellationToken) {
+    loop {
+        app.meter.catalogue.retries.add();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RETRY_AFTER) => {}
+        }
+        match reconcile(app).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(%error, "the catalog is still behind the tape"),
+        }
+    }
+}
+
+async fn apply(app: &Arc<App>, event: &LogEvent) -> Result<(), CatalogError> {
+    let (LogEvent::RunStarted { stream, .. }
+    | LogEvent::RunEnded { stream, .. }
+    | LogEvent::Split { stream, .. }) = event;
+    let Some(found) = app.hub.stream(stream) else { return Ok(()) };
+    let run = match event {
+        LogEvent::RunStarted { run, .. } | LogEvent::RunEnded { run, .. } => *run,
+        LogEvent::Split { split, .. } => split.run,
+    };
+    let recordings = found.recordings();
+    let changed: Vec<Asset> =
+        recordings.iter().filter(|r| r.run == run).map(|r| assets::recording(&found, r)).collect();
+    app.catalog.upsert_from_tape(&changed).await
+}
+
+/// Brings the catalog to what the tape says: recordings of every stream, clips that only the journal knows, pins
+/// that only the catalog knows, clips whose facts were never completed.
+async fn reconcile(app: &Arc<App>) -> Result<(), CatalogError> {
+    app.meter.catalogue.reconciliations.add();
+    for stream in app.hub.streams() {
+        let from_tape: Vec<Asset> =
+            stream.recordings().iter().map(|r| assets::recording(&stream, r)).collect();
+        app.catalog.upsert_from_tape(&from_tape).await?;
+        for (id, pin) in stream.pins() {
+            let spans = assets::spans_of_pin(&pin);
+            let Some(requested) = assets::wall_of(&stream, &spans) else { continue };
+            let facts = assets::pending_clip(&stream, &requested, &spans, clip::ClipOptions::default());
+            let clip = Asset::new(assets::asset_id(id), facts, Labels::default(), requested.end);
+            app.catalog.insert(&clip).await?;
+        }
+    }
+    materialise::adopt(app).await?;
+    clips(app).await
+}
+
+/// Walks the clips of the library.
+async fn clips(app: &Arc<App>) -> Result<(), CatalogError> {
+    let mut query =
+        AssetQuery { kind: Some(AssetKind::Clip), limit: Some(PAGE_MAX), ..AssetQuery::default() };
+    loop {
+        let page = app.catalog.list(&query).await?;
+        for asset in page.items {
+            let Some(stream) = asset.facts.stream.as_ref().and_then(|name| app.hub.stream(name)) else {
+                continue;
+            };
+            repin(&stream, &asset).await;
+            if asset.facts.status == AssetStatus::Pending {
+                match materialise::is_wanted(&asset.facts) {
+                    true => materialise::start(app, &stream, asset),
+                    false => settle::start(app, &stream, asset),
+                }
+            }
+        }
+        match page.next {
+            Some(next) => query.cursor = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Pins what a clip shows, where a crash came between the row and the pin.
+async fn repin(stream: &Stream, asset: &Asset) {
+    let Some(id) = assets::tape_id(&asset.id) else { return };
+    if asset.facts.path.is_some() || stream.pins().iter().any(|(pinned, _)| *pinned == id) {
+        return;
+    }
+    let Ok(spans) = serde_json::from_value::<clip::ClipSpans>(asset.facts.spans.clone()) else { return };
+    if let Err(error) = stream.pin(id, assets::pin_of(&spans)).await {
+        tracing::error!(asset = %asset.id, %error, "a clip's media could not be pinned");
+    }
+}
+
+/// Gives labels to the recording that is open now. `None` when there is none.
+pub(crate) async fn label_open_recording(
+    app: &App,
+    stream: &Stream,
+    patch: &AssetPatch,
+) -> Result<Option<AssetId>, Problem> {
+    let Some(open) = stream.recordings().pop().filter(|r| r.end.is_none()) else { return Ok(None) };
+    let asset = assets::recording(stream, &open);
+    app.catalog.insert(&asset).await?;
+    if *patch != AssetPatch::default() {
+        label(app, &asset.id, patch).await?;
+    }
+    Ok(Some(asset.id))
+}
+
+/// Changes an asset's labels.
+pub(crate) async fn label(app: &App, id: &AssetId, patch: &AssetPatch) -> Result<Asset, Problem> {
+    let patched = app.catalog.patch(id, patch, clock::wall()).await?;
+    patched.ok_or_else(|| no_such_asset(id.as_str()))
+}
+
+/// Writes a split to the catalog at once, without waiting for its event, and gives the asset that ended.
+pub(crate) async fn record_split(app: &App, stream: &Stream, split: &Split) -> Result<Asset, Problem> {
+    let recordings = stream.recordings();
+    let of_split = recordings.iter().filter(|r| r.asset == split.opened || r.asset == split.closed.asset);
+    let changed: Vec<Asset> = of_split.map(|r| assets::recording(stream, r)).collect();
+    app.catalog.upsert_from_tape(&changed).await?;
+    let id = assets::asset_id(split.closed.asset);
+    app.catalog.get(&id).await?.ok_or_else(|| no_such_asset(id.as_str()))
+}
+
+/// 404 for an asset.
+pub(crate) fn no_such_asset(id: &str) -> Problem {
+    Problem::new(Kind::NoSuchAsset, format!("there is no asset {id:?}; GET /api/v1/assets lists them"))
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        use control::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::Invalid => Kind::BadValue,
+            ErrorKind::Unavailable => Kind::Unavailable,
+            ErrorKind::Full => Kind::DiskFull,
+            ErrorKind::Broken => Kind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

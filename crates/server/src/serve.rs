@@ -1,0 +1,250 @@
+//! `tapeline serve`: opens everything in the order in which a failure is cheapest, runs until a signal, and ends
+//! in the order in which nothing is lost. What the parts do is in their modules.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::asset::Asset;
+use control::catalog::Catalog;
+use control::keys::{Keys, REFRESH_EVERY};
+use tape::{Hub, Store, TapeConfig};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Gate;
+use crate::app::{App, Parts};
+use crate::cli::{ServePlan, Stop, say};
+use crate::config::{self, Config, Durability};
+use crate::data_dir::DataDir;
+use crate::log::LogHandle;
+use crate::meter::Meter;
+use crate::net::{Bound, bind};
+use crate::settle::{self, Settling};
+use crate::stop::{Asked, Signals};
+use crate::{catalogue, config::keys, demo, http, log, rtmp};
+
+/// Threads that block: media reads are bounded by their own permits, the rest (catalog files, planning) is
+/// short. Beyond it work waits.
+const BLOCKING_THREADS_MAX: usize = 64;
+/// How long the listeners wait for the catalog's first comparison with the tape.
+const COMPARISON_PATIENCE: Duration = Duration::from_millis(500);
+/// How long answers under way may take once the server ends.
+const ANSWERS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long sealing and syncing may take; beyond it the next start recovers, which it can at any time.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs the server. Returns once it has ended in order.
+pub(crate) fn run(plan: ServePlan) -> Result<(), Stop> {
+    let log = log::start(plan.loaded.config.log);
+    for warning in &plan.loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let data = DataDir::take(&plan.loaded.config.data).map_err(Stop::refused)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(|e| Stop::refused(format!("cannot start threads: {e}; raise the limit of processes")))?;
+    let outcome = runtime.block_on(async {
+        let server = Server::open(plan, log).await?;
+        server.run().await
+    });
+    // A read that hangs on a dead disk must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    drop(data);
+    outcome
+}
+
+struct Server {
+    app: Arc<App>,
+    plan: ServePlan,
+    log: LogHandle,
+    signals: Signals,
+    http: Option<Bound>,
+    rtmp: Option<Bound>,
+    settled: Option<mpsc::Receiver<Asset>>,
+    meter: &'static Meter,
+}
+
+impl Server {
+    async fn open(plan: ServePlan, log: LogHandle) -> Result<Self, Stop> {
+        let signals = Signals::new().map_err(|e| Stop::refused(format!("cannot take signals: {e}")))?;
+        let config = plan.loaded.config.clone();
+        // Ports first: whether they are free is known at once, and opening the tape may take a while.
+        let http = bind("http", &config.http.listen).await.map_err(Stop::refused)?;
+        let rtmp = bind("rtmp", &config.rtmp.listen).await.map_err(Stop::refused)?;
+        let catalog = Catalog::open(&config.database).await.map_err(Stop::refused)?;
+        let keys = Keys::load(&catalog).await.map_err(Stop::refused)?;
+        let tape = tape_config(&config);
+        let hub = tokio::task::spawn_blocking(move || Hub::open(tape)).await.map_err(Stop::failed)?;
+        let hub = hub.map_err(|e| Stop::refused(format!("the tape cannot be opened: {e}")))?;
+        let data = config.data.clone();
+        let store = tokio::task::spawn_blocking(move || Store::open(&data)).await.map_err(Stop::failed)?;
+        let store = store.map_err(|e| Stop::refused(format!("the files of assets cannot be opened: {e}")))?;
+        let meter: &'static Meter = Box::leak(Box::default());
+        let gate = Gate::new(keys, &config.access, plan.flags.clone());
+        let (settling, settled) = Settling::new();
+        let app = App::new(Parts { hub, catalog, gate, config, settling, store, meter });
+        Ok(Self { app, plan, log, signals, http, rtmp, settled: Some(settled), meter })
+    }
+
+    async fn run(mut self) -> Result<(), Stop> {
+        let stop = CancellationToken::new();
+        let (connections, followers) = (TaskTracker::new(), TaskTracker::new());
+        let followers_stop = CancellationToken::new();
+        let (compared, first_comparison) = oneshot::channel();
+        let events = self.app.hub.events();
+        followers.spawn(catalogue::follow(Arc::clone(&self.app), events, compared, followers_stop.clone()));
+        // A large library is still being compared when the listeners open; recording does not wait for it.
+        let _ = tokio::time::timeout(COMPARISON_PATIENCE, first_comparison).await;
+        if let Some(settled) = self.settled.take() {
+            followers.spawn(settle::write(Arc::clone(&self.app), settled, followers_stop.clone()));
+        }
+        followers.spawn(refresh_keys(Arc::clone(&self.app), stop.clone()));
+        let (http, rtmp) = (self.http.take(), self.rtmp.take());
+        tell(http.as_ref(), rtmp.as_ref(), self.plan.demo);
+        let publish_to = rtmp.as_ref().map(|bound| bound.address);
+        if let Some(bound) = http {
+            connections.spawn(http::serve(bound, Arc::clone(&self.app), stop.clone(), connections.clone()));
+        }
+        if let Some(bound) = rtmp {
+            connections.spawn(rtmp::serve(bound, Arc::clone(&self.app), stop.clone(), connections.clone()));
+        }
+        if self.plan.demo {
+            let address = publish_to
+                .ok_or_else(|| Stop::refused("the demo needs the RTMP listener; set rtmp.listen"))?;
+            connections.spawn(demo::publish(demo::film().map_err(Stop::refused)?, address, stop.clone()));
+        }
+        self.wait().await;
+        stop.cancel();
+        self.close(&connections, &followers, &followers_stop).await
+    }
+
+    /// Until a signal asks for the end.
+    async fn wait(&mut self) {
+        while self.signals.next().await == Asked::Reload {
+            self.reload();
+        }
+        tracing::info!("ending: no new connections, recordings are being sealed");
+    }
+
+    fn reload(&self) {
+        let loaded = match config::load(&self.plan.sources, crate::cli::environment()) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::error!(%error, "the settings were not read again; those of before go on");
+                return;
+            }
+        };
+        let mut running = (*self.app.config()).clone();
+        let changed = keys::reload(&mut running, &loaded.config);
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        for (key, change) in &changed {
+            match change {
+                keys::Change::Reload => tracing::info!(key, "setting changed"),
+                keys::Change::Restart => tracing::warn!(key, "setting changed; it takes a restart"),
+                keys::Change::NotYet => {}
+            }
+        }
+        self.log.set(running.log.level);
+        self.app.reconfigure(running);
+        tracing::info!(changed = changed.len(), "settings read again");
+    }
+
+    /// Publishers end first, so that everything received is sealed and durable; then the answers under way.
+    async fn close(
+        self,
+        connections: &TaskTracker,
+        followers: &TaskTracker,
+        followers_stop: &CancellationToken,
+    ) -> Result<(), Stop> {
+        let mut signals = self.signals;
+        let hub = Arc::clone(&self.app.hub);
+        let sealed = tokio::task::spawn_blocking(move || hub.close());
+        let in_order = async {
+            connections.close();
+            let sealed = tokio::time::timeout(CLOSE_PATIENCE, sealed).await;
+            let answered = tokio::time::timeout(ANSWERS_PATIENCE, connections.wait()).await;
+            followers_stop.cancel();
+            followers.close();
+            let _ = tokio::time::timeout(ANSWERS_PATIENCE, followers.wait()).await;
+            (sealed, answered)
+        };
+        let (sealed, answered) = tokio::select! {
+            outcome = in_order => outcome,
+            // A second signal means at once; the next start recovers.
+            _ = signals.next() => return Err(Stop::failed("ended at once by a second signal; the next start recovers")),
+        };
+        if answered.is_err() {
+            tracing::warn!("some answers were cut off");
+        }
+        let counted = self.meter.read().into_iter().filter(|(_, n)| *n > 0);
+        let counted: Vec<String> = counted.map(|(name, n)| format!("{name}={n}")).collect();
+        tracing::info!(counters = counted.join(" "), "ended");
+        match sealed {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Stop::failed(format!("sealing failed: {error}; the next start recovers"))),
+            Err(_) => Err(Stop::failed("the disk did not take everything in time; the next start recovers")),
+        }
+    }
+}
+
+fn tape_config(config: &Config) -> TapeConfig {
+    TapeConfig {
+        data: config.data.clone(),
+        part_ms: config.tape.part_ms,
+        extent_s: config.tape.extent_s,
+        segment_ms: config.hls.segment_ms,
+        durability: match config.tape.durability {
+            Durability::Part => tape::Durability::Part,
+            Durability::Extent => tape::Durability::Extent,
+            Durability::Os => tape::Durability::Os,
+        },
+        ring_bytes: config.tape.ring_bytes,
+    }
+}
+
+/// Revocations and new tokens show within seconds.
+async fn refresh_keys(app: Arc<App>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(REFRESH_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        if let Err(error) = app.gate.keys().refresh().await {
+            tracing::error!(%error, "tokens could not be read; those of before go on");
+        }
+    }
+}
+
+/// What is open, in the log and, for people, on standard output.
+fn tell(http: Option<&Bound>, rtmp: Option<&Bound>, demo: bool) {
+    if let Some(bound) = http {
+        tracing::info!(address = %bound.address, "http listening");
+        say(&format!("Console and API   http://{}/", local(bound)));
+    }
+    if let Some(bound) = rtmp {
+        tracing::info!(address = %bound.address, "rtmp listening");
+        say(&format!("Publish to        rtmp://{}/live/NAME", local(bound)));
+    }
+    if let (Some(bound), true) = (http, demo) {
+        say(&format!("Demo, live        http://{}/live/demo.m3u8", local(bound)));
+        say(&format!(
+            "Demo, last 10 s   http://{}/live/demo.mp4?start=-10s&end=now&download=demo.mp4",
+            local(bound)
+        ));
+    }
+}
+
+/// The address as this machine's user can type it.
+fn local(bound: &Bound) -> String {
+    match bound.address.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", bound.address.port()),
+        false => bound.address.to_string(),
+    }
+}

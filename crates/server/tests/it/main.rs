@@ -1,0 +1,28 @@
+//! Tests of the release binary from outside: it is started as anyone would start it, on free loopback ports
+//! and an empty data directory, and spoken to over its sockets. FFmpeg is the publisher and the player.
+//! Nothing here links the server's code.
+
+#![expect(clippy::unwrap_used, reason = "a test says by panicking what went wrong")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures and the server's log belong into a test's output"
+)]
+
+mod ffmpeg;
+mod raw;
+mod server;
+
+mod access;
+mod bad_start;
+mod clips;
+mod crash;
+mod demo;
+mod hostile_http;
+mod hostile_rtmp;
+mod http_basics;
+mod kill9;
+mod power_cut;
+mod publish;
+mod rest;
+mod restart;

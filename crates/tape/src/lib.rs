@@ -1,0 +1,40 @@
+//! The path of a packet: published into the hub, kept in the live ring, written to the log, found again through
+//! the timeline. This crate is the only writer of media. It speaks no HTTP and knows no container beyond its
+//! own extents; what is durable and what is cache is told in `docs/format.md`.
+#![warn(missing_docs)]
+
+mod clock;
+mod gap;
+mod grid;
+mod hub;
+mod ids;
+pub mod index;
+pub mod journal;
+mod live;
+pub mod log;
+mod part;
+pub mod plant;
+mod publisher;
+mod read;
+mod run;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod state;
+mod store;
+mod stream;
+mod trailer;
+
+pub use clock::{Anchor, WallMap};
+pub use gap::{Gap, GapReason};
+pub use hub::{Hub, LogEvent, OpenError, TapeConfig};
+pub use ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
+pub use index::{ExtentIndex, PartEntry, Sample, TrackIndex, TrackPart};
+pub use journal::{EndReason, SpanRecord};
+pub use live::LivePacket;
+pub use log::{Durability, FileIo};
+pub use publisher::{Arrival, PublishError, Publisher, PublisherInfo, PushError};
+pub use read::{LiveCursor, LiveItem, Piece, ReadError};
+pub use run::{ExtentInfo, RecordingSpan, RunInfo};
+pub use store::{Store, StoreError};
+pub use stream::{Split, SplitAt, SplitError, Stream, StreamStats};
+pub use trailer::SegmentMark;

@@ -1,0 +1,173 @@
+//! The newest packets and parts of a stream in memory. Packets serve live viewers, parts serve every view
+//! of the edge and stay until they are written. Payloads are shared between the two.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use media::{MediaTime, Packet, TrackConfig};
+
+use crate::ids::{PartNo, RunId};
+use crate::part::Part;
+
+/// A packet as live readers get it.
+#[derive(Debug, Clone)]
+pub struct LivePacket {
+    /// Order of arrival within the stream; rises by one.
+    pub seq: u64,
+    /// Its run.
+    pub run: RunId,
+    /// Its number among its track's samples in the run: where it stands in the parts.
+    pub sample: u64,
+    /// Decode time on the run's timeline.
+    pub at: MediaTime,
+    /// A key frame of the main track: where a viewer can begin.
+    pub entry: bool,
+    /// The tracks in force, so that a reader sees a change of headers where it happens.
+    pub tracks: Arc<[TrackConfig]>,
+    /// The packet.
+    pub packet: Packet,
+}
+
+impl LivePacket {
+    /// Whether two packets have the same tracks: no header lies between them.
+    pub fn same_tracks(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.tracks, &other.tracks)
+    }
+}
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingLimits {
+    /// Most bytes of payload, parts that are not written yet aside.
+    pub bytes_max: u64,
+    /// At least this much media, within the bytes.
+    pub keep_ns: i64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    limits: RingLimits,
+    packets: VecDeque<LivePacket>,
+    packet_bytes: u64,
+    next_seq: u64,
+    parts: VecDeque<Arc<Part>>,
+    part_bytes: u64,
+    /// Parts below this number are in their file.
+    written: PartNo,
+    entries: [MediaTime; 2],
+}
+
+impl Ring {
+    pub(crate) fn new(limits: RingLimits, written: PartNo) -> Self {
+        Self {
+            limits,
+            packets: VecDeque::new(),
+            packet_bytes: 0,
+            next_seq: 0,
+            parts: VecDeque::new(),
+            part_bytes: 0,
+            written,
+            entries: [MediaTime::MIN; 2],
+        }
+    }
+
+    /// Media kept: four targets, and two groups of pictures.
+    fn keep_ns(&self) -> i64 {
+        let gop = self.entries[1].since_ns(self.entries[0]).clamp(0, 60_000_000_000);
+        self.limits.keep_ns.max(2 * gop)
+    }
+
+    pub(crate) fn push_packet(&mut self, mut live: LivePacket) {
+        live.seq = self.next_seq;
+        self.next_seq += 1;
+        if live.entry {
+            self.entries =
+                [self.entries[1].max(MediaTime(live.at.0.saturating_sub(60_000_000_000))), live.at];
+        }
+        self.packet_bytes += live.packet.data.len() as u64;
+        let newest = (live.run, live.at);
+        self.packets.push_back(live);
+        let keep = self.keep_ns();
+        while let Some(front) = self.packets.front() {
+            let old = front.run != newest.0 || newest.1.since_ns(front.at) > keep;
+            if !(old || self.packet_bytes > self.limits.bytes_max) || self.packets.len() == 1 {
+                break;
+            }
+            self.packet_bytes -= front.packet.data.len() as u64;
+            self.packets.pop_front();
+        }
+    }
+
+    /// The packet with this number, or the oldest kept one after it.
+    pub(crate) fn packet(&self, seq: u64) -> Option<&LivePacket> {
+        let first = self.packets.front()?.seq;
+        self.packets.get(usize::try_from(seq.saturating_sub(first)).ok()?)
+    }
+
+    /// Whether the packet with this number has already been let go.
+    pub(crate) fn lost(&self, seq: u64) -> bool {
+        seq < self.packets.front().map_or(self.next_seq, |p| p.seq)
+    }
+
+    /// The newest packet where a viewer can begin; after the newest packet when there is none.
+    pub(crate) fn newest_entry(&self) -> u64 {
+        self.packets.iter().rev().find(|p| p.entry).map_or(self.next_seq, |p| p.seq)
+    }
+
+    /// Run and decode time of the newest key frame.
+    pub(crate) fn newest_key(&self) -> Option<(RunId, MediaTime)> {
+        let found = self.packets.iter().rev().find(|p| p.entry)?;
+        let scale = found.tracks.iter().find(|t| t.id == found.packet.track)?.timescale;
+        Some((found.run, scale.media(found.packet.pts())))
+    }
+
+    pub(crate) fn push_part(&mut self, part: Arc<Part>) {
+        self.part_bytes += u64::from(part.index.len);
+        self.parts.push_back(part);
+        self.trim_parts();
+    }
+
+    /// Notes that parts below `next` are in their file.
+    pub(crate) fn written(&mut self, next: PartNo) {
+        self.written = self.written.max(next);
+        self.trim_parts();
+    }
+
+    fn trim_parts(&mut self) {
+        let Some(newest) = self.parts.back().map(|p| (p.run, p.complete_to)) else { return };
+        let keep = self.keep_ns();
+        while let Some(front) = self.parts.front() {
+            let old = front.run != newest.0 || newest.1.since_ns(front.complete_to) > keep;
+            if front.no() >= self.written || !(old || self.part_bytes > self.limits.bytes_max) {
+                break;
+            }
+            self.part_bytes -= u64::from(front.index.len);
+            self.parts.pop_front();
+        }
+    }
+
+    /// Parts that are not in their file yet, oldest first.
+    pub(crate) fn unwritten(&self) -> impl Iterator<Item = &Arc<Part>> {
+        let from = self.parts.partition_point(|p| p.no() < self.written);
+        self.parts.iter().skip(from)
+    }
+
+    /// Bytes of parts that are not in their file yet.
+    pub(crate) fn unwritten_bytes(&self) -> u64 {
+        self.unwritten().map(|p| u64::from(p.index.len)).sum()
+    }
+
+    /// Forgets parts from `from` on: they will never be written.
+    pub(crate) fn drop_parts(&mut self, from: PartNo) {
+        while self.parts.back().is_some_and(|p| p.no() >= from) {
+            let part = self.parts.pop_back().expect("just seen");
+            self.part_bytes -= u64::from(part.index.len);
+        }
+    }
+
+    /// The parts in memory, oldest first.
+    pub(crate) fn parts(&self) -> impl DoubleEndedIterator<Item = &Arc<Part>> {
+        self.parts.iter()
+    }
+}

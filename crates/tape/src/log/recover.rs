@@ -1,0 +1,468 @@
+//! A stream's state from its files, after any kind of end. The journal and the extents are all there is to read;
+//! what was being written when the process ended is cut back to the last whole part and the last whole line.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use media::{MediaTime, StreamName, TrackConfig, WallTime};
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::io::{FileIo, Io};
+use super::layout::Layout;
+use super::scan::{ScannedExtent, scan};
+use super::sidecar::decode_sidecar;
+use super::writer::{StreamLog, seal_facts};
+use crate::clock::Anchor;
+use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
+use crate::index::ExtentIndex;
+use crate::journal::{EndReason, JournalError, Record, SealFacts, SpanRecord, decode, encode};
+use crate::live::Counters;
+use crate::plant::{Bug, planted};
+
+/// Bytes at the journal's end that a recovery writes again: more than an hour of a failing volume leaves.
+const REWRITE_BYTES: usize = 64 * 1024;
+
+/// Why a stream cannot be opened.
+#[derive(Debug, Error)]
+pub enum RecoverError {
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// Which.
+        path: String,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// The journal's first line does not say whose it is.
+    #[error("{path}: the journal does not begin with a stream record; restore it or remove the folder")]
+    Nameless {
+        /// The journal.
+        path: String,
+    },
+}
+
+/// An extent as recovery leaves it: sealed, with at least one whole part.
+#[derive(Debug, Clone)]
+pub(crate) struct RecoveredExtent {
+    pub no: ExtentNo,
+    pub run: RunId,
+    pub epoch: u32,
+    pub first_part: PartNo,
+    pub init: InitId,
+    pub bytes: u64,
+    pub facts: SealFacts,
+}
+
+/// A run as the journal tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct RecoveredRun {
+    pub id: RunId,
+    pub asset: Uuid,
+    pub anchors: Vec<Anchor>,
+    pub splits: Vec<(MediaTime, Uuid)>,
+    pub end: Option<(MediaTime, EndReason)>,
+    pub extents: Vec<RecoveredExtent>,
+    pub target_s: Option<u32>,
+}
+
+/// A stream ready to go on.
+#[derive(Debug)]
+pub(crate) struct RecoveredStream {
+    pub id: StreamId,
+    pub name: StreamName,
+    pub created: WallTime,
+    pub runs: Vec<RecoveredRun>,
+    pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub inits: BTreeMap<InitId, (Bytes, Arc<[TrackConfig]>)>,
+    pub counters: Counters,
+    pub log: StreamLog,
+    /// What was cut, adopted or found damaged, in words for the log.
+    pub notes: Vec<String>,
+}
+
+/// What the journal says, before the extents are looked at.
+#[derive(Default)]
+struct Told {
+    head: Option<(StreamId, StreamName, WallTime)>,
+    runs: BTreeMap<RunId, RecoveredRun>,
+    extents: BTreeMap<ExtentNo, ToldExtent>,
+    pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    next_part: PartNo,
+    /// Damage of the journal that is already told.
+    damage: Vec<(u64, u64)>,
+}
+
+#[derive(Clone)]
+struct ToldExtent {
+    run: RunId,
+    epoch: u32,
+    part: PartNo,
+    init: InitId,
+    seal: Option<(u64, Option<SealFacts>)>,
+}
+
+impl Told {
+    fn read(records: Vec<Record>) -> Self {
+        let mut told = Self::default();
+        for record in records {
+            told.note(record);
+        }
+        told
+    }
+
+    fn note(&mut self, record: Record) {
+        match record {
+            Record::Stream { id, name, created, .. } => self.head = Some((id, name, created)),
+            Record::Run { run, asset, part, .. } => {
+                self.next_part = self.next_part.max(part);
+                self.runs.insert(run, new_run(run, asset));
+            }
+            Record::Anchor { run, anchor } => self.with(run, |r| r.anchors.push(anchor)),
+            Record::Extent { extent, run, epoch, part, init } => {
+                self.next_part = self.next_part.max(part);
+                self.extents.insert(extent, ToldExtent { run, epoch, part, init, seal: None });
+            }
+            Record::Seal { extent, bytes, facts, .. } => {
+                if let Some(e) = self.extents.get_mut(&extent) {
+                    e.seal = Some((bytes, facts));
+                }
+            }
+            Record::End { run, end, reason } => self.with(run, |r| r.end = Some((end, reason))),
+            Record::Split { run, at, asset } => self.with(run, |r| r.splits.push((at, asset))),
+            Record::Pin { asset, spans } => {
+                self.pins.insert(asset, spans);
+            }
+            Record::Unpin { asset } => {
+                self.pins.remove(&asset);
+            }
+            Record::Damage { at, end } => self.damage.push((at, end)),
+        }
+    }
+
+    /// Whether a run can be shown: the journal tells of it and of its clock.
+    fn knows_run(&self, run: RunId) -> bool {
+        self.runs.get(&run).is_some_and(|r| !r.anchors.is_empty())
+    }
+
+    fn with(&mut self, run: RunId, f: impl FnOnce(&mut RecoveredRun)) {
+        if let Some(r) = self.runs.get_mut(&run) {
+            f(r);
+        }
+    }
+}
+
+fn new_run(id: RunId, asset: Uuid) -> RecoveredRun {
+    RecoveredRun {
+        id,
+        asset,
+        anchors: Vec::new(),
+        splits: Vec::new(),
+        end: None,
+        extents: Vec::new(),
+        target_s: None,
+    }
+}
+
+/// Opens one stream's folder and brings it to a state that new runs can go on from.
+pub(crate) fn recover(io: &Arc<dyn Io>, tape: &Path, id: StreamId) -> Result<RecoveredStream, RecoverError> {
+    let layout = Layout::new(tape, id);
+    let mut r = Recovery::open(io.clone(), layout)?;
+    r.find_extents()?;
+    r.end_runs()?;
+    r.finish()
+}
+
+/// An extent read back, with its open file.
+type Scanned = (ScannedExtent, Arc<dyn FileIo>);
+
+struct Recovery {
+    io: Arc<dyn Io>,
+    layout: Layout,
+    journal: Arc<dyn FileIo>,
+    journal_len: u64,
+    touched: Vec<Arc<dyn FileIo>>,
+    told: Told,
+    inits: BTreeMap<InitId, (Bytes, Arc<[TrackConfig]>)>,
+    extents: Vec<RecoveredExtent>,
+    highest: ExtentNo,
+    notes: Vec<String>,
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
+    let path = path.display().to_string();
+    move |error| RecoverError::Io { path, error }
+}
+
+impl Recovery {
+    fn open(io: Arc<dyn Io>, layout: Layout) -> Result<Self, RecoverError> {
+        let path = layout.journal();
+        let journal = io.open(&path).map_err(at(&path))?;
+        let len = journal.len().map_err(at(&path))?;
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        journal.read_exact_at(&mut bytes, 0).map_err(at(&path))?;
+        let (records, good, errors) = decode(&bytes);
+        let notes: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let mut touched = Vec::new();
+        if good < bytes.len() && !planted(Bug::KeepTornJournal) {
+            journal.truncate(good as u64).map_err(at(&path))?;
+            touched.push(journal.clone());
+        }
+        // A sync that failed before the process ended may have left lines that can be read and are not on the disk;
+        // written once more they are.
+        let from = good.saturating_sub(REWRITE_BYTES);
+        let tail = Bytes::copy_from_slice(&bytes[from..good]);
+        journal.write_at(&[tail], from as u64).map_err(at(&path))?;
+        touched.push(journal.clone());
+        let journal_len = if planted(Bug::KeepTornJournal) { len } else { good as u64 };
+        let told = Told::read(records);
+        if told.head.is_none() {
+            return Err(RecoverError::Nameless { path: path.display().to_string() });
+        }
+        let highest = ExtentNo(0);
+        let (inits, extents) = (BTreeMap::new(), Vec::new());
+        let mut r = Self { io, layout, journal, journal_len, touched, told, inits, extents, highest, notes };
+        for error in errors {
+            r.note_damage(&error)?;
+        }
+        Ok(r)
+    }
+
+    fn note_damage(&mut self, error: &JournalError) -> Result<(), RecoverError> {
+        let JournalError::Damaged { at, end } = *error else { return Ok(()) };
+        let (at, end) = (at as u64, end as u64);
+        if self.told.damage.contains(&(at, end)) {
+            return Ok(());
+        }
+        self.append(&Record::Damage { at, end })
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), RecoverError> {
+        let line = Bytes::from(encode(record));
+        let len = line.len() as u64;
+        let path = self.layout.journal();
+        self.journal.write_at(&[line], self.journal_len).map_err(at(&path))?;
+        self.journal_len += len;
+        self.touched.push(self.journal.clone());
+        Ok(())
+    }
+
+    fn find_extents(&mut self) -> Result<(), RecoverError> {
+        let names = self.io.list(self.layout.dir()).map_err(at(self.layout.dir()))?;
+        let mut found: Vec<ExtentNo> = names.iter().filter_map(|n| Layout::extent_of(n)).collect();
+        found.sort_unstable();
+        self.highest =
+            found.iter().copied().chain(self.told.extents.keys().copied()).max().unwrap_or_default();
+        for no in found {
+            match self.told.extents.get(&no).cloned() {
+                Some(told) if self.told.knows_run(told.run) => self.take_told(no, &told)?,
+                known => self.adopt(no, known.is_some())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take_told(&mut self, no: ExtentNo, told: &ToldExtent) -> Result<(), RecoverError> {
+        if let Some((bytes, Some(facts))) = told.seal {
+            self.extents.push(RecoveredExtent {
+                no,
+                run: told.run,
+                epoch: told.epoch,
+                first_part: told.part,
+                init: told.init,
+                bytes,
+                facts,
+            });
+            return self.learn_init(no, told.init);
+        }
+        let Some((scanned, file)) = self.scan(no)? else { return Ok(()) };
+        self.keep(no, (told.run, told.epoch, told.part), &scanned, &*file)
+    }
+
+    /// An extent whose line, or its run's, was lost with the power. Its own trailers say what they said.
+    fn adopt(&mut self, no: ExtentNo, told: bool) -> Result<(), RecoverError> {
+        let Some((scanned, file)) = self.scan(no)? else { return Ok(()) };
+        let Some(first) = scanned.first.clone() else { return Ok(()) };
+        self.notes
+            .push(format!("the journal lacks lines of extent {no}; its own trailers say what they said"));
+        let run = first.run;
+        if !self.told.runs.contains_key(&run) {
+            let (asset, since) = (Uuid::now_v7(), first.anchor.wall);
+            let protocol = String::new();
+            self.append(&Record::Run { run, asset, part: first.part, since, protocol })?;
+            self.told.runs.insert(run, new_run(run, asset));
+        }
+        for anchor in scanned.anchors.clone() {
+            if !self.told.runs[&run].anchors.contains(&anchor) {
+                self.append(&Record::Anchor { run, anchor })?;
+                self.told.with(run, |r| r.anchors.push(anchor));
+            }
+        }
+        let (epoch, part, init) = (first.epoch, first.part, InitId::of(&scanned.init));
+        if !told {
+            self.append(&Record::Extent { extent: no, run, epoch, part, init })?;
+        }
+        self.keep(no, (run, epoch, part), &scanned, &*file)
+    }
+
+    fn scan(&mut self, no: ExtentNo) -> Result<Option<Scanned>, RecoverError> {
+        let path = self.layout.extent(no);
+        let file = self.io.open(&path).map_err(at(&path))?;
+        let scanned = scan(&*file, no).map_err(at(&path))?.filter(|s| s.first.is_some());
+        if scanned.is_none() {
+            self.notes.push(format!("extent {no} holds no whole part and is removed"));
+            self.io.remove(&path).map_err(at(&path))?;
+        }
+        Ok(scanned.map(|s| (s, file)))
+    }
+
+    /// Cuts the torn tail and seals the extent.
+    fn keep(
+        &mut self,
+        no: ExtentNo,
+        ids: (RunId, u32, PartNo),
+        scanned: &ScannedExtent,
+        file: &dyn FileIo,
+    ) -> Result<(), RecoverError> {
+        let path = self.layout.extent(no);
+        if scanned.good_len < scanned.file_len {
+            let why = scanned.problem.as_deref().unwrap_or("torn tail");
+            self.notes.push(format!(
+                "extent {no} is cut to {} of {} bytes: {why}",
+                scanned.good_len, scanned.file_len
+            ));
+            let short = u64::from(planted(Bug::TruncateShort));
+            file.truncate(scanned.good_len - short).map_err(at(&path))?;
+        }
+        file.sync().map_err(at(&path))?;
+        let facts = seal_facts(&scanned.index).expect("a scanned extent that is kept has a part");
+        self.append(&Record::Seal {
+            extent: no,
+            bytes: scanned.good_len,
+            facts: Some(facts),
+            suspect: None,
+        })?;
+        let init = InitId::of(&scanned.init);
+        self.inits.insert(init, (scanned.init.clone(), scanned.tracks.clone()));
+        let (run, epoch, first_part) = ids;
+        let target = scanned.last.as_ref().map(|t| t.target_s).filter(|t| *t > 0);
+        self.told.with(run, |r| r.target_s = r.target_s.or(target));
+        self.extents.push(RecoveredExtent {
+            no,
+            run,
+            epoch,
+            first_part,
+            init,
+            bytes: scanned.good_len,
+            facts,
+        });
+        Ok(())
+    }
+
+    fn learn_init(&mut self, no: ExtentNo, init: InitId) -> Result<(), RecoverError> {
+        if self.inits.contains_key(&init) {
+            return Ok(());
+        }
+        let path = self.layout.extent(no);
+        let file = self.io.open(&path).map_err(at(&path))?;
+        let mut head = vec![0; 256 * 1024];
+        let n = file.read_at(&mut head, 0).map_err(at(&path))?;
+        match media::container::mp4::read_init(&head[..n]) {
+            Ok((tracks, len)) => {
+                self.inits.insert(init, (Bytes::copy_from_slice(&head[..len]), tracks.into()));
+            }
+            Err(error) => self.notes.push(format!("extent {no}: {error}")),
+        }
+        Ok(())
+    }
+
+    /// An extent that does not continue its run: the power took parts before it, and a run has no holes. None of it
+    /// was acknowledged, as acknowledgement goes in order. The file stays under another name.
+    fn set_aside(&mut self, e: &RecoveredExtent) -> Result<(), RecoverError> {
+        self.notes.push(format!("extent {} does not continue run {} and is set aside", e.no, e.run));
+        let path = self.layout.extent(e.no);
+        self.io.rename(&path, &self.layout.aside(e.no)).map_err(at(&path))
+    }
+
+    /// Runs that have no end get one: the process ended before them.
+    fn end_runs(&mut self) -> Result<(), RecoverError> {
+        for e in std::mem::take(&mut self.extents) {
+            let before = self.told.runs.get(&e.run).and_then(|r| r.extents.last()).map(|b| b.facts.part);
+            if before.is_some_and(|b| b.next() != e.first_part) {
+                self.set_aside(&e)?;
+                continue;
+            }
+            self.told.with(e.run, |r| r.extents.push(e));
+        }
+        let open: Vec<(RunId, MediaTime)> = self
+            .told
+            .runs
+            .values()
+            .filter(|r| r.end.is_none())
+            .map(|r| (r.id, r.extents.last().map_or(MediaTime(0), |e| e.facts.end)))
+            .collect();
+        for (run, end) in open {
+            self.append(&Record::End { run, end, reason: EndReason::Crash })?;
+            self.told.with(run, |r| r.end = Some((end, EndReason::Crash)));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<RecoveredStream, RecoverError> {
+        let path = self.layout.journal();
+        if !self.touched.is_empty() {
+            self.journal.sync().map_err(at(&path))?;
+            self.io.sync_dir(self.layout.dir()).map_err(at(self.layout.dir()))?;
+        }
+        let (id, name, created) = self.told.head.take().expect("checked when the journal was read");
+        let extents = || self.told.runs.values().flat_map(|r| &r.extents);
+        let newest = extents().max_by_key(|e| e.facts.part);
+        let counters = Counters {
+            part: match newest {
+                Some(e) if !planted(Bug::ReusePartNumbers) => self.told.next_part.max(e.facts.part.next()),
+                _ => self.told.next_part,
+            },
+            extent: if self.highest == ExtentNo(0) && extents().next().is_none() {
+                ExtentNo(1)
+            } else {
+                self.highest.next()
+            },
+            msn: newest.map_or(0, |e| e.facts.msn + 1),
+            dsn: newest.map_or(0, |e| e.facts.dsn),
+            epoch: extents().map(|e| e.epoch).max().unwrap_or(0),
+            init: None,
+        };
+        let log =
+            StreamLog::over(self.io.clone(), self.layout, self.journal, (self.journal_len, counters.part));
+        Ok(RecoveredStream {
+            id,
+            name,
+            created,
+            runs: self.told.runs.into_values().collect(),
+            pins: self.told.pins,
+            inits: self.inits,
+            counters,
+            log,
+            notes: self.notes,
+        })
+    }
+}
+
+/// The index of a sealed extent: from its sidecar, else from itself.
+pub(crate) fn load_index(io: &dyn Io, layout: &Layout, no: ExtentNo, bytes: u64) -> io::Result<ExtentIndex> {
+    if let Ok(file) = io.open(&layout.sidecar(no)) {
+        let mut side = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut side, 0)?;
+        if let Some(index) = decode_sidecar(&side, no, bytes) {
+            return Ok(index);
+        }
+    }
+    let file = io.open(&layout.extent(no))?;
+    let scanned = scan(&*file, no)?;
+    scanned
+        .map(|s| s.index)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the extent has no readable head"))
+}

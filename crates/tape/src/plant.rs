@@ -1,0 +1,70 @@
+//! Faults planted on purpose, so that the simulator can be shown to find them. Without the `sim` feature no
+//! fault can be chosen and every question is answered with a constant.
+
+/// A planted fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bug {
+    /// Parts are acknowledged without syncing their extent.
+    SkipPartSync,
+    /// Journal lines are acknowledged without syncing the journal.
+    SkipJournalSync,
+    /// A new extent's name is not made durable.
+    SkipDirSync,
+    /// A sealed extent is not synced any more.
+    SealWithoutSync,
+    /// Parts are acknowledged before they are synced.
+    PublishBeforeCommit,
+    /// Recovery cuts the torn tail one byte short of the last whole part.
+    TruncateShort,
+    /// Recovery accepts parts without looking at their checksum.
+    SkipChecksum,
+    /// Recovery takes the part number of the journal and not of the extents.
+    ReusePartNumbers,
+    /// A failed sync is tried again and believed.
+    RetrySync,
+    /// The torn tail of the journal is left where it is.
+    KeepTornJournal,
+    /// Journal lines whose sync failed are not written again.
+    TrustJournal,
+    /// A seal line is written before its extent is synced.
+    SealEarly,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::SkipPartSync,
+        Self::SkipJournalSync,
+        Self::SkipDirSync,
+        Self::SealWithoutSync,
+        Self::PublishBeforeCommit,
+        Self::TruncateShort,
+        Self::SkipChecksum,
+        Self::ReusePartNumbers,
+        Self::RetrySync,
+        Self::KeepTornJournal,
+        Self::TrustJournal,
+        Self::SealEarly,
+    ];
+}
+
+#[cfg(feature = "sim")]
+std::thread_local! {
+    static CHOSEN: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Chooses the fault of this thread.
+#[cfg(feature = "sim")]
+pub fn plant(bug: Option<Bug>) {
+    CHOSEN.with(|c| c.set(bug));
+}
+
+#[cfg(feature = "sim")]
+pub(crate) fn planted(bug: Bug) -> bool {
+    CHOSEN.with(|c| c.get() == Some(bug))
+}
+
+#[cfg(not(feature = "sim"))]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,352 @@
+//! The history of one seed: a few streams on one volume, publishing, cutting, committing, crashing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{StreamName, WallTime};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::fs::SimIo;
+use super::oracle::Oracle;
+use super::source::Source;
+use super::{FaultAt, Hits};
+use crate::gap::GapReason;
+use crate::grid::GridConfig;
+use crate::ids::{PartNo, StreamId};
+use crate::journal::{EndReason, Record};
+use crate::live::{Assembler, AssemblerConfig, Ring, RingLimits};
+use crate::log::{Durability, Fault, Io, Layout, Op, RecoverError, Share, StreamLog, commit, recover};
+use crate::publisher::{Arrival, PublisherInfo};
+use crate::state::{Effects, Live, State};
+
+const STREAMS_MAX: usize = 3;
+const STEPS: usize = 60;
+/// Small figures, so that a short history crosses every boundary.
+const CONFIG: AssemblerConfig = AssemblerConfig {
+    part_ns: 500_000_000,
+    extent_ns: 4_000_000_000,
+    extent_bytes_max: 200_000,
+    grid: GridConfig { segment_ns: 2_000_000_000, first_max_ns: 3_000_000_000 },
+};
+
+struct Tape {
+    id: StreamId,
+    name: StreamName,
+    /// `None` while the folder could not be made.
+    log: Option<StreamLog>,
+    durable: PartNo,
+    state: State,
+    queue: Vec<Op>,
+    asked: Vec<(Uuid, oneshot::Receiver<Result<(), Fault>>)>,
+    source: Option<Source>,
+    oracle: Oracle,
+}
+
+pub(super) struct World {
+    rng: fastrand::Rng,
+    sim: SimIo,
+    io: Arc<dyn Io>,
+    dir: PathBuf,
+    tapes: Vec<Tape>,
+    clock_ms: i64,
+    durability: Durability,
+}
+
+fn ring(written: PartNo) -> Ring {
+    Ring::new(RingLimits { bytes_max: 50_000, keep_ns: 4_000_000_000 }, written)
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let sim = SimIo::new(rng.u64(..));
+        let io: Arc<dyn Io> = Arc::new(sim.clone());
+        let tapes = (0..rng.usize(1..=STREAMS_MAX)).map(|i| Tape {
+            id: StreamId(Uuid::from_u128(u128::from(rng.u64(..)) + 1)),
+            name: StreamName::parse(&format!("sim/{i}")).expect("a plain name"),
+            log: None,
+            durable: PartNo(0),
+            state: State::new(ring(PartNo(0))),
+            queue: Vec::new(),
+            asked: Vec::new(),
+            source: None,
+            oracle: Oracle::default(),
+        });
+        let tapes = tapes.collect();
+        Self {
+            sim,
+            io,
+            dir: PathBuf::from("/tape"),
+            tapes,
+            clock_ms: 0,
+            durability: if rng.u8(0..8) == 0 { Durability::Extent } else { Durability::Part },
+            rng,
+        }
+    }
+
+    fn now(&self) -> Arrival {
+        Arrival {
+            mono: Duration::from_millis(self.clock_ms as u64),
+            wall: WallTime::from_ms(1_700_000_000_000 + self.clock_ms),
+        }
+    }
+
+    /// Lives through the history, with a crash and a recovery every now and then.
+    pub(super) fn live(mut self) -> Result<Hits, String> {
+        for _ in 0..3 {
+            let fault = if self.rng.bool() { FaultAt::Kill } else { FaultAt::PowerCut };
+            self.sim.plan_crash(self.rng.u64(1..160), fault);
+            for _ in 0..STEPS {
+                if self.sim.is_down() {
+                    break;
+                }
+                self.step();
+            }
+            self.crash(fault)?;
+        }
+        Ok(self.sim.hits())
+    }
+
+    fn step(&mut self) {
+        let i = self.rng.usize(0..self.tapes.len());
+        match self.rng.u8(0..32) {
+            0..14 => self.push(i),
+            14..24 => self.commit(),
+            24 => self.cut(i),
+            25 => self.pin(i),
+            26 => self.unpublish(i),
+            27 => self.change(i),
+            28 => self.jump(i),
+            29 => self.weather(),
+            30 => self.clock_ms += self.rng.i64(0..3000),
+            _ => self.flush(i),
+        }
+    }
+
+    fn weather(&mut self) {
+        let weather = match self.rng.u8(0..4) {
+            0 => Some(FaultAt::Full),
+            1 => Some(FaultAt::Error),
+            _ => None,
+        };
+        self.sim.weather(weather);
+    }
+
+    /// Publishes half a second to two seconds, beginning if nobody does.
+    fn push(&mut self, i: usize) {
+        self.ensure(i);
+        let now = self.now();
+        let seed = self.rng.u64(..);
+        let until = self.clock_ms + self.rng.i64(300..2000);
+        let tape = &mut self.tapes[i];
+        if tape.log.is_none() {
+            return;
+        }
+        let mut effects = Effects::default();
+        if tape.source.is_none() {
+            let source = Source::new(seed);
+            let info = PublisherInfo { protocol: "sim", remote: String::new(), key: None };
+            tape.state.live = Some(Live::new(1, info, now));
+            tape.state.set_tracks(1, source.tracks.clone(), &mut effects);
+            tape.source = Some(source);
+        }
+        let source = tape.source.as_mut().expect("set above");
+        let id = tape.id;
+        let make = move |counters, run, tracks| Assembler::new(CONFIG, (id, run), counters, tracks);
+        let first = source.next();
+        let offset = now.mono.as_millis() as i64 - first.1;
+        let mut next = first;
+        loop {
+            let ms = next.1 + offset;
+            let at = Arrival {
+                mono: Duration::from_millis(ms.max(0) as u64),
+                wall: WallTime::from_ms(1_700_000_000_000 + ms),
+            };
+            tape.state.push(next.0, at, &make, &mut effects);
+            if ms >= until {
+                break;
+            }
+            next = source.next();
+        }
+        self.clock_ms = until;
+        self.take(i, effects);
+    }
+
+    /// Makes the stream's folder, as the first publish does.
+    fn ensure(&mut self, i: usize) {
+        let created = self.now().wall;
+        let tape = &mut self.tapes[i];
+        if tape.log.is_some() {
+            return;
+        }
+        let record = Record::Stream { format: 1, id: tape.id, name: tape.name.clone(), created };
+        let layout = Layout::new(&self.dir, tape.id);
+        match StreamLog::create(self.io.clone(), layout, &record) {
+            Ok(log) => tape.log = Some(log),
+            // Another attempt makes another folder.
+            Err(_) => tape.id = StreamId(Uuid::from_u128(tape.id.0.as_u128() + 1)),
+        }
+    }
+
+    fn take(&mut self, i: usize, effects: Effects) {
+        let tape = &mut self.tapes[i];
+        for op in &effects.ops {
+            if let Op::Part(part) = op {
+                tape.oracle.closed(part);
+            }
+        }
+        tape.queue.extend(effects.ops);
+        if effects.started.is_some() {
+            // The catalogue's row; losing it is mended from the tape.
+            let _ = self.sim.insert();
+        }
+    }
+
+    fn with_live(&mut self, i: usize, f: impl FnOnce(&mut State, &mut Effects)) {
+        let mut effects = Effects::default();
+        f(&mut self.tapes[i].state, &mut effects);
+        self.take(i, effects);
+    }
+
+    fn unpublish(&mut self, i: usize) {
+        self.with_live(i, |state, effects| state.end_run(EndReason::Unpublished, effects));
+        let tape = &mut self.tapes[i];
+        (tape.state.live, tape.source) = (None, None);
+    }
+
+    fn jump(&mut self, i: usize) {
+        self.with_live(i, |state, effects| state.end_run(EndReason::Gap(GapReason::SourceJump), effects));
+    }
+
+    fn change(&mut self, i: usize) {
+        let Some(tracks) = self.tapes[i].source.as_mut().map(Source::change) else { return };
+        self.with_live(i, |state, effects| state.set_tracks(1, tracks, effects));
+    }
+
+    fn flush(&mut self, i: usize) {
+        self.with_live(i, |state, effects| {
+            let steps = state.live.as_mut().and_then(|l| l.assembler.as_mut()).map(Assembler::flush);
+            if let Some(Ok(steps)) = steps {
+                state.apply(steps, effects);
+            }
+        });
+    }
+
+    fn cut(&mut self, i: usize) {
+        let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
+        let tape = &mut self.tapes[i];
+        let Some(run) = tape.state.runs.last_mut().filter(|r| r.ended.is_none() && !r.extents.is_empty())
+        else {
+            return;
+        };
+        run.splits.push((run.edge, asset));
+        let record = Record::Split { run: run.id, at: run.edge, asset };
+        self.ask(i, asset, record);
+    }
+
+    fn pin(&mut self, i: usize) {
+        let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
+        if self.tapes[i].log.is_some() {
+            self.ask(i, asset, Record::Pin { asset, spans: Vec::new() });
+        }
+    }
+
+    fn ask(&mut self, i: usize, asset: Uuid, record: Record) {
+        let tape = &mut self.tapes[i];
+        let (ask, answer) = oneshot::channel();
+        tape.queue.extend([Op::Journal(record), Op::Ack(ask)]);
+        tape.asked.push((asset, answer));
+    }
+
+    /// One round of the committer over some of the streams: the others' disks are slow.
+    fn commit(&mut self) {
+        let now = self.now().mono;
+        let all = self.rng.bool();
+        let picked: Vec<usize> = (0..self.tapes.len()).filter(|_| all || self.rng.bool()).collect();
+        let mut outcomes = Vec::new();
+        let mut chosen: Vec<(usize, &mut Tape)> = self
+            .tapes
+            .iter_mut()
+            .enumerate()
+            .filter(|(i, t)| picked.contains(i) && t.log.is_some() && !t.queue.is_empty())
+            .collect();
+        let numbers: Vec<usize> = chosen.iter().map(|c| c.0).collect();
+        let mut shares: Vec<Share<'_>> = chosen
+            .iter_mut()
+            .map(|(_, t)| Share {
+                durable: t.durable,
+                ops: std::mem::take(&mut t.queue),
+                log: t.log.as_mut().expect("filtered above"),
+            })
+            .collect();
+        commit(&*self.io, self.durability, &mut shares, &mut |s, outcome| outcomes.push((s, outcome)));
+        for (s, outcome) in outcomes {
+            let i = numbers[s];
+            let tape = &mut self.tapes[i];
+            tape.durable = outcome.durable;
+            tape.oracle.durable(outcome.durable);
+            if outcome.fault.is_some() {
+                tape.oracle.lost();
+            }
+            self.with_live(i, |state, effects| {
+                state.committed(&outcome, now, effects);
+            });
+        }
+        for tape in &mut self.tapes {
+            tape.asked.retain_mut(|(asset, answer)| match answer.try_recv() {
+                Ok(Ok(())) => {
+                    tape.oracle.kept(*asset);
+                    false
+                }
+                Err(oneshot::error::TryRecvError::Empty) => true,
+                _ => false,
+            });
+        }
+    }
+
+    /// The machine goes down, comes up, and every stream is recovered, maybe with another crash on the way.
+    fn crash(&mut self, fault: FaultAt) -> Result<(), String> {
+        if !self.sim.is_down() {
+            // Nothing reached the planned operation: it ends here, between two.
+            self.sim.plan_crash(0, fault);
+            let _ = self.sim.insert();
+        }
+        self.sim.reboot();
+        if self.rng.u8(0..3) == 0 {
+            self.sim.plan_crash(self.rng.u64(0..8), fault);
+            for tape in &self.tapes {
+                let _ = recover(&self.io, &self.dir, tape.id);
+            }
+            self.sim.reboot();
+        }
+        self.sim.plan_crash(u64::MAX, fault);
+        for i in 0..self.tapes.len() {
+            self.recover(i)?;
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, i: usize) -> Result<(), String> {
+        let tape = &mut self.tapes[i];
+        (tape.log, tape.source, tape.queue, tape.asked) = (None, None, Vec::new(), Vec::new());
+        tape.oracle.lost();
+        let found = match recover(&self.io, &self.dir, tape.id) {
+            Ok(found) => Some(found),
+            Err(RecoverError::Nameless { .. }) => None,
+            Err(RecoverError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(format!("recovery: {e}")),
+        };
+        let Some(mut found) = found else {
+            tape.state = State::new(ring(PartNo(0)));
+            tape.durable = PartNo(0);
+            tape.id = StreamId(Uuid::from_u128(tape.id.0.as_u128() + 1));
+            return tape.oracle.nothing_was_promised();
+        };
+        tape.durable = found.counters.part;
+        tape.state = State::recovered(&mut found, ring(tape.durable));
+        tape.log = Some(found.log);
+        tape.oracle.check(&self.sim, &self.dir, tape.id, &tape.state)
+    }
+}

@@ -1,0 +1,6 @@
+//! The tape through its public face: a hub in a folder, packets in, runs, indexes and bytes out.
+
+#![cfg(test)]
+
+mod hub;
+mod source;
