@@ -84,9 +84,10 @@ impl Sums {
 }
 
 impl Block {
-    /// Renders the complete segments of an extent.
+    /// Renders the complete segments of an extent, as far as `extent` tells of it: the index may be newer, and
+    /// `tail` says nothing of what came since.
     pub(super) fn build(run: &RunInfo, extent: &ExtentInfo, index: &ExtentIndex, tail: Tail) -> Self {
-        let mut all = segments(index, run.target_duration_s.unwrap_or(0));
+        let mut all = segments(index, extent.bytes, run.target_duration_s.unwrap_or(0));
         let open = if tail == Tail::Open { all.pop() } else { None };
         let mut block = Self {
             init: extent.init,

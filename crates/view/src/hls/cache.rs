@@ -105,8 +105,9 @@ impl Cache {
     }
 }
 
+/// Only a live run's last extent is not sealed, and only its last segment may still grow.
 fn version(run: &RunInfo, extent: &ExtentInfo) -> Version {
-    let tail = if extent.sealed || !run.live { Tail::Closed } else { Tail::Open };
+    let tail = if extent.sealed || run.segment_ended { Tail::Closed } else { Tail::Open };
     Version { bytes: extent.bytes, tail }
 }
 

@@ -1,7 +1,6 @@
 //! From the name of a segment or initialisation segment to where its bytes are.
 
-use media::MediaTime;
-use tape::{ExtentIndex, ExtentNo, InitId, Stream};
+use tape::{ExtentIndex, InitId, Stream};
 
 use super::HlsError;
 use super::name::SegmentName;
@@ -12,17 +11,10 @@ use crate::piece::Body;
 ///
 /// May load an extent's index from disk.
 pub fn segment(stream: &Stream, name: &SegmentName) -> Result<Body, HlsError> {
-    let extent = extent_of(stream, name).ok_or(HlsError::Gone)?;
+    let extent = stream.extent_of(name.run, name.first).ok_or(HlsError::Gone)?;
     let index = stream.index(extent)?;
     let bytes = locate(&index, name).ok_or(HlsError::Gone)?;
     Ok(Body::new(stream.read(extent, bytes)?))
-}
-
-/// The extent that holds a segment's first part.
-fn extent_of(stream: &Stream, name: &SegmentName) -> Option<ExtentNo> {
-    let run = stream.run(name.run, MediaTime::MIN..MediaTime::MAX)?;
-    let behind = run.extents.partition_point(|e| e.first_part <= name.first);
-    run.extents.get(behind.checked_sub(1)?).map(|e| e.no)
 }
 
 /// Where the parts of a segment lie in their extent's file.

@@ -24,17 +24,17 @@ pub(super) struct Segment {
     pub pictures: (u32, i64),
 }
 
-/// The segments of an extent, the last of which may not be complete.
+/// The segments of the first `bytes` bytes of an extent, the last of which may not be complete.
 ///
 /// `target_s` is the run's target duration, 0 while it has none.
-pub(super) fn segments(index: &ExtentIndex, target_s: u32) -> Vec<Segment> {
+pub(super) fn segments(index: &ExtentIndex, bytes: u64, target_s: u32) -> Vec<Segment> {
     let mut out = Vec::new();
     let mut from = 0;
-    for at in 1..=index.parts.len() {
-        let ends = index
-            .parts
-            .get(at)
-            .is_none_or(|p| p.segment.starts || p.segment.msn != index.parts[from].segment.msn);
+    let told = index.parts.partition_point(|p| p.offset + u64::from(p.len) <= bytes);
+    let parts = &index.parts[..told];
+    for at in 1..=parts.len() {
+        let ends =
+            parts.get(at).is_none_or(|p| p.segment.starts || p.segment.msn != index.parts[from].segment.msn);
         if ends {
             out.extend(segment(index, from..at, target_s));
             from = at;
@@ -171,7 +171,10 @@ mod tests {
             90_000,
             &[&[sample(0, 3000, 6000), sample(3000, 3000, 0)], &[], &[sample(6000, 3003, 3000)]],
         );
-        let got = segments(&index(&[(true, 4), (false, 4), (true, 5)], vec![video]), 0);
+        let index = index(&[(true, 4), (false, 4), (true, 5)], vec![video]);
+        let told = |bytes| segments(&index, bytes, 0).iter().map(|s| s.parts.clone()).collect::<Vec<_>>();
+        assert_eq!([0, 199, 299].map(told), [vec![], vec![0..1], vec![0..2]], "what came later is not there");
+        let got = segments(&index, u64::MAX, 0);
         assert_eq!(got.len(), 2);
         assert_eq!((got[0].parts.clone(), got[0].mark.msn, got[0].bytes), (0..2, 4, 200));
         assert_eq!((got[0].start, got[0].stop), (MediaTime(33_333_333), MediaTime(100_000_000)));
@@ -184,7 +187,11 @@ mod tests {
         let frames: Vec<Sample> = (0..30_000).map(|i| sample(i * 3754, 3754, 0)).collect();
         let parts: Vec<&[Sample]> = frames.chunks(12).collect();
         let marks: Vec<(bool, u64)> = (0..parts.len() as u64).map(|i| (i % 4 == 0, i / 4)).collect();
-        let got = segments(&index(&marks, vec![track(TrackId::VIDEO, TrackKind::Video, 90_000, &parts)]), 2);
+        let got = segments(
+            &index(&marks, vec![track(TrackId::VIDEO, TrackKind::Video, 90_000, &parts)]),
+            u64::MAX,
+            2,
+        );
         let total: i64 = got.iter().map(|s| s.duration_us).sum();
         assert_eq!(total, micros(Timescale::VIDEO, 30_000 * 3754));
     }
@@ -198,14 +205,14 @@ mod tests {
             48_000,
             &[&[sample(0, 96_000, 0)], &[sample(96_000, 96_000, 0)]],
         );
-        let got = segments(&index(&[(true, 0), (true, 1)], vec![video.clone(), audio]), 2);
+        let got = segments(&index(&[(true, 0), (true, 1)], vec![video.clone(), audio]), u64::MAX, 2);
         assert_eq!(got.iter().map(|s| s.duration_us).collect::<Vec<_>>(), [2_000_000, 2_000_000]);
         let sparse = &[sample(0, 9_000, 0), sample(9_000, 261_000, 0)];
         let video_goes_on = track(TrackId::VIDEO, TrackKind::Video, 90_000, &[sparse]);
         let audio_stops = track(TrackId::AUDIO, TrackKind::Audio, 48_000, &[&[sample(0, 4_000, 0)]]);
-        let got = segments(&index(&[(true, 0)], vec![video_goes_on, audio_stops]), 2);
+        let got = segments(&index(&[(true, 0)], vec![video_goes_on, audio_stops]), u64::MAX, 2);
         assert_eq!(got[0].duration_us, 3_000_000);
-        let alone = segments(&index(&[(true, 0), (true, 1)], vec![video]), 2);
+        let alone = segments(&index(&[(true, 0), (true, 1)], vec![video]), u64::MAX, 2);
         assert_eq!(alone.iter().map(|s| s.duration_us).collect::<Vec<_>>(), [10_000_000]);
     }
 

@@ -88,6 +88,21 @@ fn before_the_first_segment_players_are_asked_to_come_back() {
 }
 
 #[test]
+fn a_segment_is_listed_as_soon_as_the_next_begins() {
+    let (mut world, playlists) = (World::new(), playlists());
+    let mut publisher = world.publisher();
+    publisher.tracks(vec![video(640)], world.now());
+    for n in 0..=250 {
+        world.ms = n * 40;
+        let rap = if n % 50 == 0 { Rap::Closed } else { Rap::None };
+        publisher.push(picture(n * 3600, 0, rap), world.now()).unwrap();
+        // The key frame of the next segment has come: this one can no longer grow.
+        let listed = playlists.media(&world.stream(), &request(&world, None, None));
+        assert_eq!(listed.map_or(0, |p| list(&p).segments.len() as i64), n / 50, "picture {n}");
+    }
+}
+
+#[test]
 fn a_publisher_that_came_and_went_leaves_nothing() {
     let world = World::new();
     drop(world.publisher());
