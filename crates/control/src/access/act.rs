@@ -1,4 +1,5 @@
-//! The acts that access is given for. No act implies another: a token holds exactly what it was made with.
+//! The acts that access is given for. `admin` holds all others: who may erase a stream may watch it. No other act
+//! implies one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +17,7 @@ words! {
         Timeshift = "timeshift",
         /// Make assets: clips and splits.
         Clip = "clip",
-        /// Everything else in the API.
+        /// Everything else in the API, and all of the above.
         Admin = "admin",
     }
 }
@@ -31,8 +32,13 @@ impl Acts {
         Self(acts.iter().fold(0, |bits, act| bits | bit(*act)))
     }
 
-    /// Whether `act` is in the set.
-    pub fn contains(self, act: Act) -> bool {
+    /// Whether the set lets its holder do `act`.
+    pub fn allow(self, act: Act) -> bool {
+        self.0 & (bit(act) | bit(Act::Admin)) != 0
+    }
+
+    /// Whether `act` itself is in the set.
+    fn holds(self, act: Act) -> bool {
         self.0 & bit(act) != 0
     }
 
@@ -41,9 +47,12 @@ impl Acts {
         self.0 == 0
     }
 
-    /// The acts that are in both sets.
+    /// The acts that both sets allow.
     pub fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
+        Act::ALL
+            .iter()
+            .filter(|act| self.allow(**act) && other.allow(**act))
+            .fold(Self(0), |both, act| Self(both.0 | bit(*act)))
     }
 
     /// The set as a byte; its layout is part of signed grants.
@@ -70,8 +79,7 @@ fn bit(act: Act) -> u8 {
 /// The acts' words with a blank between them, always in one order.
 impl fmt::Display for Acts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<_> =
-            Act::ALL.iter().filter(|act| self.contains(**act)).map(|act| act.as_str()).collect();
+        let words: Vec<_> = Act::ALL.iter().filter(|act| self.holds(**act)).map(|act| act.as_str()).collect();
         f.write_str(&words.join(" "))
     }
 }
@@ -97,5 +105,13 @@ mod tests {
         assert_eq!(Acts::from_bits(1 << 5), None);
         assert_eq!(Acts::of(&[Act::Admin, Act::Publish]).to_string(), "publish admin");
         assert!("publish root".parse::<Acts>().is_err());
+    }
+
+    #[test]
+    fn what_both_allow_is_told_act_by_act() {
+        let (admin, watch) = (Acts::of(&[Act::Admin]), Acts::of(&[Act::Play, Act::Timeshift]));
+        assert_eq!((admin.and(watch), watch.and(admin)), (watch, watch));
+        assert_eq!(admin.and(admin), Acts::of(Act::ALL));
+        assert_eq!(watch.and(Acts::of(&[Act::Publish, Act::Play])), Acts::of(&[Act::Play]));
     }
 }

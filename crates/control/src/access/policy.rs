@@ -60,7 +60,7 @@ impl Grant {
     }
 
     fn covers(&self, act: Act, resource: Resource<'_>) -> bool {
-        self.acts.contains(act) && takes_in(&self.streams, resource)
+        self.acts.allow(act) && takes_in(&self.streams, resource)
     }
 }
 
@@ -181,7 +181,10 @@ impl Policy {
         if self.loopback == Loopback::Open && loopback.is_ok() {
             return Decision::Allow(Allowed::Loopback);
         }
-        let opened = self.open.iter().find(|rule| rule.act == act && takes_in(&rule.streams, resource));
+        let opened = self
+            .open
+            .iter()
+            .find(|rule| Acts::of(&[rule.act]).allow(act) && takes_in(&rule.streams, resource));
         match opened {
             Some(rule) => Decision::Allow(Allowed::Open(rule)),
             None => Decision::Refuse(self.refusal(request, grant, loopback.err())),

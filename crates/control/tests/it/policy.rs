@@ -59,10 +59,11 @@ fn grant(acts: &[Act], streams: &str) -> Grant {
     }
 }
 
-/// No token, one of exactly this act, one of all other acts, one for other streams, one that has expired
-/// this instant.
+/// No token, one of exactly this act, one of all other acts that do not imply it, one for other streams, one that
+/// has expired this instant.
 fn tokens(act: Act) -> [Option<Grant>; 5] {
-    let others: Vec<_> = Act::ALL.iter().copied().filter(|other| *other != act).collect();
+    let others: Vec<_> =
+        Act::ALL.iter().copied().filter(|other| ![act, Act::Admin].contains(other)).collect();
     [
         None,
         Some(grant(&[act], "live/*")),
@@ -121,6 +122,20 @@ fn by_default_live_is_open_and_all_else_from_this_machine_only() {
     for act in [Act::Publish, Act::Timeshift, Act::Clip, Act::Admin] {
         check(&policy, act, on, &near, [A::Here, A::Token, A::Here, A::Here, A::Here]);
         check(&policy, act, on, &far, [A::Need, A::Token, A::Not, A::Not, A::Old]);
+    }
+}
+
+#[test]
+fn an_admin_may_do_all_that_others_may_to_the_same_streams() {
+    let policy = Policy::new(Loopback::Closed, Vec::new());
+    let (_, far) = peers();
+    let (cam, vod) = (stream("live/cam1"), stream("vod/x"));
+    let admin = grant(&[Act::Admin], "live/*");
+    for act in Act::ALL.iter().copied().filter(|act| *act != Act::Play) {
+        for (name, expected) in [(&cam, A::Token), (&vod, A::Not)] {
+            let request = Request { act, resource: Resource::Stream(name), peer: &far[0], now: NOW };
+            assert_eq!(answer(policy.decide(&request, Some(&admin))), expected, "{act} {name}");
+        }
     }
 }
 
