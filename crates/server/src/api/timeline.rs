@@ -30,9 +30,10 @@ pub(super) async fn get(call: &Call, name: &StreamName) -> Result<Response, Prob
     let stream = call.app.stream(name)?;
     let Some(window) = stream.window() else { return Ok(ok(&empty())) };
     let now = stream.edge().map_or(window.end, |(_, _, wall)| wall);
-    let start = query.start.map_or(window.start, |t| t.0.at(now));
-    let end = query.end.map_or(window.end.max(now), |t| t.0.at(now));
-    if start >= end {
+    let start = query.start.as_ref().map_or(window.start, |t| t.0.at(now));
+    let end = query.end.as_ref().map_or(window.end.max(now), |t| t.0.at(now));
+    // A tape that has just begun is empty; a range that was asked for may not be.
+    if start >= end && (query.start.is_some() || query.end.is_some()) {
         return Err(Problem::new(Kind::BadTime, "start is not before end; a range is [start, end)"));
     }
     let timeline = call.app.readers.blocking(move || render(&stream, start..end)).await?;
