@@ -110,9 +110,30 @@ fn trun_sample(s: &FragmentSample) -> TrunSample {
     }
 }
 
+/// The bytes of a `moof` whose boxes lie where [`write_fragment_header`] puts them. Looked at before anything is
+/// decoded: elsewhere a `trun` may announce 2³² samples in a few bytes.
+fn one_track_form(bytes: &[u8]) -> Option<&[u8]> {
+    let be32 = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
+    let moof = bytes.get(..be32(0)?)?;
+    let rest = moof.len().checked_sub(MOOF_FIXED_LEN)?;
+    let boxes = [
+        (0, b"moof", rest + 88),
+        (8, b"mfhd", 16),
+        (24, b"traf", rest + 64),
+        (32, b"tfhd", 16),
+        (48, b"tfdt", 20),
+        (68, b"trun", rest + 20),
+    ];
+    let there =
+        boxes.iter().all(|(at, kind, len)| be32(*at) == Some(*len) && &bytes[at + 4..at + 8] == *kind);
+    let counted = be32(80)?.checked_mul(TRUN_SAMPLE_LEN) == Some(rest);
+    (there && counted).then_some(moof)
+}
+
 /// Reads a `moof` written by [`write_fragment_header`]. `bytes` begins with it and may go on.
 pub fn read_fragment(bytes: &[u8]) -> Result<TrackFragment, FragmentError> {
-    let (moof, _) = MoofBox::decode(bytes).map_err(|e| FragmentError::Malformed(e.to_string()))?;
+    let moof = one_track_form(bytes).ok_or(FragmentError::Foreign("its boxes lie elsewhere"))?;
+    let (moof, _) = MoofBox::decode(moof).map_err(|e| FragmentError::Malformed(e.to_string()))?;
     let [traf] = &moof.traf_boxes[..] else {
         return Err(FragmentError::Foreign("it has not exactly one traf"));
     };
@@ -161,6 +182,18 @@ mod tests {
             prop_assert_eq!(back.data_offset as usize, out.len() - 6);
             prop_assert_eq!((back.sequence, back.track_id, back.decode_time), (sequence, track, time));
             prop_assert_eq!(back.samples, samples);
+        }
+
+        #[test]
+        fn every_sample_that_is_announced_has_bytes(count in 11u32..) {
+            let samples = [FragmentSample { duration: 1, size: 2, cts: -3, sync: true }; 10];
+            let mut out = BytesMut::new();
+            write_fragment_header(&mut out, (1, 1), 9, &samples).unwrap();
+            out[80..84].copy_from_slice(&count.to_be_bytes());
+            prop_assert!(matches!(read_fragment(&out), Err(FragmentError::Foreign(_))));
+            // Without fields a sample takes no bytes: decoding alone would make all of them.
+            out[77..80].fill(0);
+            prop_assert!(matches!(read_fragment(&out), Err(FragmentError::Foreign(_))));
         }
 
         #[test]
