@@ -4,6 +4,8 @@
 #![warn(missing_docs)]
 
 mod clock;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod gap;
 mod grid;
 mod hub;

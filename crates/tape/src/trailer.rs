@@ -82,6 +82,10 @@ fn flags(t: &Trailer) -> u8 {
 }
 
 impl Trailer {
+    /// Where the hash of the head lies in the box.
+    #[cfg(feature = "fuzz")]
+    pub(crate) const INIT_AT: usize = 56;
+
     /// Appends the box to `out`. `body` is what precedes it in the part: its length and its CRC32C.
     pub(crate) fn write(&self, out: &mut BytesMut, body: (u64, u32)) {
         let at = out.len();

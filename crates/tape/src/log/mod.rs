@@ -6,8 +6,8 @@ mod committer;
 pub mod io;
 mod layout;
 mod recover;
-mod scan;
-mod sidecar;
+pub(crate) mod scan;
+pub(crate) mod sidecar;
 mod verify;
 mod writer;
 

@@ -105,6 +105,13 @@ fn read_part(
 
 type BoxAt = ([u8; 4], usize, usize);
 
+/// Where the trailer of the part at a byte begins and ends, if there is one.
+#[cfg(feature = "fuzz")]
+pub(crate) fn trailer_of(file: &dyn FileIo, at: u64) -> Option<(u64, u64)> {
+    let (boxes, len) = walk(file, at, file.len().ok()?).ok()?.ok()?;
+    boxes.last().map(|(_, trailer, _)| (at + *trailer as u64, at + len))
+}
+
 /// Box kinds, offsets within the part and lengths, up to and with the trailer.
 fn walk(file: &dyn FileIo, at: u64, file_len: u64) -> io::Result<Result<(Vec<BoxAt>, u64), String>> {
     let mut boxes = Vec::new();
