@@ -9,6 +9,7 @@ use tape::{Hub, Store, Stream};
 
 use crate::access::Gate;
 use crate::config::Config;
+use crate::http::audience::Audience;
 use crate::http::body::Readers;
 use crate::http::clip_plans::ClipPlans;
 use crate::http::gzip::GzipCache;
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) gate: Gate,
     pub(crate) playlists: RwLock<Arc<view::hls::Playlists>>,
+    pub(crate) audience: Audience,
     pub(crate) plans: ClipPlans,
     pub(crate) gzip: GzipCache,
     pub(crate) readers: Readers,
@@ -52,6 +54,7 @@ impl App {
             catalog: parts.catalog,
             gate: parts.gate,
             playlists: RwLock::new(Arc::new(playlists(&parts.config))),
+            audience: Audience::new(&parts.meter.http.viewers_uncounted),
             plans: ClipPlans::default(),
             gzip: GzipCache::default(),
             readers: Readers::new(parts.meter),

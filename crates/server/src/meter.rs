@@ -87,6 +87,8 @@ group! {
         bodies_broken: Counter,
         /// Bytes of media handed to connections.
         media_bytes: Counter,
+        /// Requests of HLS viewers beyond the number that is counted.
+        viewers_uncounted: Counter,
     }
 }
 

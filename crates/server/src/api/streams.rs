@@ -18,6 +18,7 @@ use super::call::{Call, nothing, ok};
 use super::json::{maybe_time, time, track};
 use super::{clips, split, timeline};
 use crate::app::App;
+use crate::clock;
 use crate::http::problem::{Kind, Problem};
 
 /// Streams of a page when none is asked for, and the most: as the library's.
@@ -177,7 +178,7 @@ pub(super) fn render(app: &App, stream: &Stream) -> Value {
         "publisher": publisher,
         "tracks": tracks.collect::<Vec<_>>(),
         "bitrate": stats.bitrate,
-        "viewers": stream.viewers().load(Relaxed),
+        "viewers": stream.viewers().load(Relaxed) + app.audience.count(stream.id(), clock::mono()),
         "packets_dropped": stats.dropped,
         "tape": tape,
     })

@@ -20,7 +20,7 @@ use view::path::Ext;
 use view::query::Resolved;
 
 use super::gzip;
-use super::media::{Asked, changed};
+use super::media::{Asked, changed, remote};
 use super::problem::{Kind, Problem};
 use super::range::not_modified;
 use super::send::{Representation, send};
@@ -73,6 +73,10 @@ pub(super) async fn child(asked: &Asked, stream: Arc<Stream>, child: Child) -> R
             // A relative time was made absolute by the master; one that comes here by hand is taken as of now.
             let resolved = resolve(asked, &stream)?;
             let media = MediaRequest::new(&asked.query, &resolved, clock::wall())?;
+            if media.end.is_none() {
+                let peer = remote(&asked.request)?.ip();
+                asked.app.audience.note(stream.id(), peer, &asked.request.headers, clock::mono());
+            }
             send_media(asked, stream, media).await
         }
         other => object(asked, stream, other).await,

@@ -1,6 +1,7 @@
 //! HTTP: the one listener for media, API and console. Here is which address goes where and what is true of
 //! every answer; the answers are in the modules below and in `api`.
 
+pub(crate) mod audience;
 pub(crate) mod body;
 pub(crate) mod clip;
 pub(crate) mod clip_plans;

@@ -151,6 +151,20 @@ async fn rtmp_play_begins_at_once_with_headers_and_a_key_frame() {
 }
 
 #[tokio::test]
+async fn an_hls_viewer_is_counted_once_however_often_it_asks() {
+    let server = TestServer::start().await;
+    let _publisher = ffmpeg::publish(&server.rtmp_url("live/cam1"));
+    server.live("live/cam1").await;
+    let master = server.get("/live/cam1.m3u8").await.text().await.unwrap();
+    let child = master.lines().find(|l| !l.starts_with('#')).expect("a master names its list").to_owned();
+    for player in ["VLC", "hls.js", "VLC"] {
+        let list = server.client.get(server.url(&format!("/live/{child}"))).header("User-Agent", player);
+        assert_eq!(list.send().await.unwrap().status(), 200);
+    }
+    assert_eq!(server.json("/api/v1/streams/live/cam1").await["viewers"], 2);
+}
+
+#[tokio::test]
 async fn a_viewer_is_counted_and_kept_through_a_publishers_return() {
     let server = TestServer::start().await;
     let mut publisher = ffmpeg::publish(&server.rtmp_url("live/cam1"));
