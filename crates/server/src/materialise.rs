@@ -49,8 +49,8 @@ pub(crate) fn start(app: &Arc<App>, stream: &Arc<Stream>, asset: Asset) {
         });
         match app.settling.write_one(&app, &finished).await {
             Ok(Written::Kept) if finished.facts.path.is_some() => release(&app, &finished).await,
-            Ok(Written::Kept) => {}
-            Ok(Written::Deleted) => discard(&app, &finished).await,
+            // A file that failed at its very end may stand.
+            Ok(Written::Kept | Written::Deleted) => discard(&app, &finished).await,
             Err(error) => {
                 let asset = &finished.id;
                 tracing::error!(%asset, %error, "a clip's file could not be noted; the next start writes it again");
@@ -88,10 +88,10 @@ async fn copy(app: &Arc<App>, stream: &Arc<Stream>, id: Uuid, plan: &Arc<ClipPla
     Ok(copied.await.map_err(|e| Problem::new(Kind::Internal, e.to_string()))??)
 }
 
-/// Removes the file of a clip that was deleted while it was written.
+/// Removes what there may be of a file that nobody will ask for.
 async fn discard(app: &Arc<App>, asset: &Asset) {
     if let Err(problem) = remove(app, asset).await {
-        tracing::error!(asset = %asset.id, "the file of a deleted clip stays: {}", problem.detail());
+        tracing::error!(asset = %asset.id, "the file of a clip that has none stays: {}", problem.detail());
     }
 }
 
@@ -104,9 +104,9 @@ async fn release(app: &App, asset: &Asset) {
     }
 }
 
-/// Removes an asset's file, if it has one.
+/// Removes an asset's file, if there is one.
 pub(crate) async fn remove(app: &Arc<App>, asset: &Asset) -> Result<(), Problem> {
-    let (Some(id), Some(_)) = (assets::tape_id(&asset.id), &asset.facts.path) else { return Ok(()) };
+    let Some(id) = assets::tape_id(&asset.id) else { return Ok(()) };
     let app = Arc::clone(app);
     let removed = tokio::task::spawn_blocking(move || app.store.remove(id));
     Ok(removed.await.map_err(|e| Problem::new(Kind::Internal, e.to_string()))??)

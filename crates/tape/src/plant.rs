@@ -28,11 +28,15 @@ pub enum Bug {
     TrustJournal,
     /// A seal line is written before its extent is synced.
     SealEarly,
+    /// An asset's file is acknowledged without syncing it.
+    SkipAssetSync,
+    /// An asset's file is acknowledged before its name is durable.
+    SkipAssetDirSync,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -45,6 +49,8 @@ impl Bug {
         Self::KeepTornJournal,
         Self::TrustJournal,
         Self::SealEarly,
+        Self::SkipAssetSync,
+        Self::SkipAssetDirSync,
     ];
 }
 

@@ -9,6 +9,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::log::{FileIo, Io, StdIo};
+use crate::plant::{Bug, planted};
 use crate::read::Piece;
 
 /// Bytes read and written at once; more gains nothing on a disk, and a task holds no more than this.
@@ -74,6 +75,7 @@ impl Store {
         let store = Self { io, data: data.to_owned() };
         let folder = store.folder();
         store.io.create_dir(&folder).map_err(|e| failed(&folder, e))?;
+        store.io.sync_dir(data).map_err(|e| failed(data, e))?;
         for name in store.io.list(&folder).map_err(|e| failed(&folder, e))? {
             if name.ends_with(UNFINISHED) {
                 let path = folder.join(name);
@@ -104,7 +106,7 @@ impl Store {
     }
 
     /// Writes an asset's file of `bytes` bytes from its pieces, in place of one that may be there. Durable when it
-    /// returns; after an error nothing of it is left. Blocking, for as long as the copy takes.
+    /// returns. After an error there is the one from before, or all of this one. Blocking, for as long as the copy takes.
     pub fn write<E: std::fmt::Display>(
         &self,
         asset: Uuid,
@@ -120,10 +122,13 @@ impl Store {
         let written = self.copy(&unfinished, bytes, pieces).and_then(|()| {
             self.io.rename(&unfinished, &path).map_err(|e| failed(&path, e))?;
             let folder = self.folder();
+            if planted(Bug::SkipAssetDirSync) {
+                return Ok(());
+            }
             self.io.sync_dir(&folder).map_err(|e| failed(&folder, e))
         });
         if written.is_err() {
-            // The next start removes what this cannot.
+            // The next attempt or the next start removes what this cannot.
             let _ = self.io.remove(&unfinished);
         }
         written
@@ -135,6 +140,8 @@ impl Store {
         bytes: u64,
         pieces: impl IntoIterator<Item = Result<Piece, E>>,
     ) -> Result<(), StoreError> {
+        let left = self.io.remove(path).err().filter(|e| e.kind() != std::io::ErrorKind::NotFound);
+        left.map_or(Ok(()), |e| Err(failed(path, e)))?;
         let file = self.io.create(path).map_err(|e| failed(path, e))?;
         let mut at = 0;
         for piece in pieces {
@@ -158,6 +165,9 @@ impl Store {
         }
         if at != bytes {
             return Err(StoreError::Length { announced: bytes, written: at });
+        }
+        if planted(Bug::SkipAssetSync) {
+            return Ok(());
         }
         file.sync().map_err(|e| failed(path, e))
     }

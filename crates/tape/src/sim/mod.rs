@@ -1,8 +1,9 @@
-//! A seeded simulator that drives the production code of the log over a simulated volume: crashes of the
+//! A seeded simulator that drives the production code of the log and of asset files over a simulated volume: crashes of the
 //! process and of the power at every operation, torn writes, full and failing disks, slow commits. After each
 //! crash the recovered streams must hold everything that was acknowledged and nothing that was not recorded.
 //! Single-threaded; the same seed gives the same history.
 
+mod assets;
 mod fs;
 mod oracle;
 mod source;
@@ -60,7 +61,10 @@ impl fmt::Display for Hits {
 /// Runs one seed, with a planted fault if asked. Gives the hits, or what was violated.
 pub fn run(seed: u64, bug: Option<Bug>) -> Result<Hits, String> {
     plant(bug);
-    let result = world::World::new(seed).live();
+    let result = world::World::new(seed).live().and_then(|mut hits| {
+        hits.add(&assets::live(seed)?);
+        Ok(hits)
+    });
     plant(None);
     result
 }
