@@ -86,3 +86,46 @@ async fn a_lost_catalog_comes_back_from_the_tape() {
     let recordings = server.json("/api/v1/assets?kind=recording").await;
     assert_eq!(recordings["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_clip_that_was_to_be_a_file_becomes_one_whenever_the_server_dies() {
+    let mut server = TestServer::start().await;
+    let publisher = ffmpeg::publish(&server.rtmp_url("live/cam1"));
+    server.live("live/cam1").await;
+    let ask = json!({"start": "-1s", "end": "now", "materialize": true});
+    let clip = eventually("a clip", DEADLINE, async || {
+        let (status, body) = server.post("/api/v1/streams/live/cam1/clips", &ask).await;
+        (status == 201).then_some(body)
+    })
+    .await;
+    // Its last part is open or just closed: the copy has not begun or is under way.
+    server.kill9();
+    drop(publisher);
+    let mut server = Setup::new().data(&server.data).start().await;
+    let asset = format!("/api/v1/assets/{}", clip["id"].as_str().unwrap());
+    let told = eventually("the file", DEADLINE, async || {
+        let told = server.json(&asset).await;
+        told["path"].is_string().then_some(told)
+    })
+    .await;
+    assert_eq!(told["status"], "ready", "{told}");
+    let bytes = std::fs::read(told["path"].as_str().unwrap()).unwrap();
+    let url = told["url"].as_str().unwrap();
+    assert!(server.get(url).await.bytes().await.unwrap() == bytes);
+
+    // Without the catalog the file is still known, and is the same.
+    server.kill9();
+    for file in std::fs::read_dir(&server.data).unwrap().map(Result::unwrap) {
+        if file.file_name().to_string_lossy().starts_with("tapeline.db") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let server = Setup::new().data(&server.data).start().await;
+    let told = eventually("the asset is back", DEADLINE, async || {
+        let told = server.json(&asset).await;
+        (told["status"] == "ready").then_some(told)
+    })
+    .await;
+    assert_eq!((told["kind"].as_str(), told["bytes"].as_u64()), (Some("clip"), Some(bytes.len() as u64)));
+    assert!(server.get(url).await.bytes().await.unwrap() == bytes);
+}
