@@ -4,10 +4,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use media::{MediaTime, Packet, TrackConfig};
+use media::{MediaTime, Packet, TrackConfig, TrackKind};
 
 use crate::ids::{PartNo, RunId};
 use crate::part::Part;
+
+/// A picture that came longer ago than this does not pull a cut to it: the slowest rate at which clips are cut
+/// at pictures.
+const SHOWN_NS_MAX: i64 = 1_000_000_000;
 
 /// A packet as live readers get it.
 #[derive(Debug, Clone)]
@@ -120,6 +124,16 @@ impl Ring {
         let found = self.packets.iter().rev().find(|p| p.entry)?;
         let scale = found.tracks.iter().find(|t| t.id == found.packet.track)?.timescale;
         Some((found.run, scale.media(found.packet.pts())))
+    }
+
+    /// When the picture on screen at an instant of a run was shown first. `None` without one that is kept, or
+    /// where the last one was long before and there is only sound since.
+    pub(crate) fn shown_at(&self, run: RunId, at: MediaTime) -> Option<MediaTime> {
+        let pictures = self.packets.iter().filter(|p| p.run == run).filter_map(|p| {
+            let track = p.tracks.iter().find(|t| t.id == p.packet.track)?;
+            (track.kind() == TrackKind::Video).then(|| track.timescale.media(p.packet.pts()))
+        });
+        pictures.filter(|shown| *shown <= at).max().filter(|shown| at.since_ns(*shown) <= SHOWN_NS_MAX)
     }
 
     pub(crate) fn push_part(&mut self, part: Arc<Part>) {

@@ -36,7 +36,7 @@ pub(crate) const BACKLOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Where a recording is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitAt {
-    /// At the edge: every frame shown before it has been received.
+    /// At the edge, every frame shown before which has been received, moved back to the picture on screen there.
     Edge,
     /// At the newest key frame received.
     Key,
@@ -396,11 +396,14 @@ impl Stream {
     pub async fn split(&self, at: SplitAt) -> Result<Split, SplitError> {
         let split = {
             let mut state = self.lock();
+            let state = &mut *state;
             let key = state.ring.newest_key();
             let run = state.runs.last_mut().filter(|r| r.ended.is_none() && !r.extents.is_empty());
             let run = run.ok_or_else(|| SplitError::NotRecording(self.name.clone()))?;
             let cut = match at {
-                SplitAt::Edge => run.edge,
+                // Every picture up to there is known, so that a recording is what its two cuts tell and is never
+                // without a picture.
+                SplitAt::Edge => state.ring.shown_at(run.id, run.edge).unwrap_or(run.edge),
                 SplitAt::Key => key.filter(|k| k.0 == run.id).map_or(run.edge, |k| k.1),
             };
             let open = run.recordings().pop().ok_or_else(|| SplitError::NotRecording(self.name.clone()))?;

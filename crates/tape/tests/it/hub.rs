@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use media::{MediaTime, StreamName, TrackId, WallTime};
+use media::{MediaTime, StreamName, Timescale, TrackId, WallTime};
 use tape::{
     Durability, EndReason, Hub, LiveItem, Piece, PublisherInfo, RunInfo, SplitAt, Stream, TapeConfig,
 };
@@ -148,6 +148,35 @@ async fn what_is_durable_never_steps_back_when_a_run_begins() {
         assert!(floor > run.wall_start(), "{floor:?}");
         publisher.end(EndReason::Unpublished);
     }
+}
+
+#[tokio::test]
+async fn a_cut_at_the_edge_falls_on_a_picture_so_that_no_recording_is_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Hub::open(config(dir.path())).unwrap();
+    let mut publisher = hub.publish(&name(), info(), arrival(0)).unwrap();
+    publisher.tracks(tracks(), arrival(0));
+    publish(&mut publisher, 0, 8);
+    let stream = publisher.stream().clone();
+    let shown: std::collections::BTreeSet<_> =
+        (0..9 * 25).map(|n| Timescale::VIDEO.media(picture(n).pts())).collect();
+    let mut last = stream.split(SplitAt::Edge).await.unwrap().at;
+    let (mut cuts, mut refused) = (0, 0);
+    // Two packets of sound for each picture and a little less: the edge moves by both.
+    for packet in (0..25).flat_map(|n| [picture(200 + n), sound(375 + 2 * n), sound(376 + 2 * n)]) {
+        publisher.push(packet, arrival(8_000)).unwrap();
+        match stream.split(SplitAt::Edge).await {
+            Ok(split) => {
+                assert!(shown.contains(&split.at) && split.at > last, "{:?} after {last:?}", split.at);
+                (last, cuts) = (split.at, cuts + 1);
+            }
+            Err(error) => {
+                assert!(matches!(error, tape::SplitError::Empty), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(cuts > 15 && refused > 40, "{cuts} cuts, {refused} refused");
 }
 
 #[tokio::test]
