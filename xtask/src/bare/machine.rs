@@ -1,4 +1,4 @@
-//! A Debian in a folder: made by debootstrap, entered by chroot in namespaces of its own, so that what was
+//! A Debian or Ubuntu in a folder: made by debootstrap, entered by chroot in namespaces of its own, so that what was
 //! started there ends with it and its mounts are nobody else's. What runs there is the caller's affair.
 
 use std::path::{Path, PathBuf};
@@ -6,15 +6,19 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, ensure};
 
-/// How this machine reaches its packages: apt, pip, npm, cargo, name look-up. Copied when it is there.
-const CONFIGURATION: &[&str] = &[
+/// Where this machine's own release has its packages from. Of no use to another release.
+const SOURCES: &[&str] = &[
     "etc/apt/sources.list",
     "etc/apt/sources.list.d",
-    "etc/apt/apt.conf.d",
-    "etc/apt/auth.conf.d",
     "etc/apt/keyrings",
     "etc/apt/trusted.gpg.d",
     "usr/share/keyrings",
+];
+
+/// How this machine reaches its packages: apt, pip, npm, cargo, name look-up. Copied when it is there.
+const CONFIGURATION: &[&str] = &[
+    "etc/apt/apt.conf.d",
+    "etc/apt/auth.conf.d",
     "etc/resolv.conf",
     "etc/hosts",
     "etc/pip.conf",
@@ -54,12 +58,13 @@ mount --rbind /dev "$root/dev"
 exec chroot "$root" "$@"
 "#;
 
-/// Makes a minimal Debian in a folder.
-pub(super) fn bootstrap(folder: &Path, suite: &str, mirror: &str) -> Result<()> {
+/// Makes a minimal system in a folder, of these components of a release.
+pub(super) fn bootstrap(folder: &Path, suite: &str, components: &str, mirror: &str) -> Result<()> {
     let part = folder.with_extension("part");
     remove(&part)?;
     let mut command = Command::new("debootstrap");
-    let status = command.args(["--variant=minbase", suite]).arg(&part).arg(mirror).status();
+    command.args(["--variant=minbase", &format!("--components={components}"), suite]);
+    let status = command.arg(&part).arg(mirror).status();
     let status = status.context("cannot start debootstrap")?;
     ensure!(status.success(), "debootstrap failed ({status})");
     std::fs::rename(&part, folder).with_context(|| format!("cannot make {}", folder.display()))
@@ -102,13 +107,15 @@ impl Machine {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Lets it reach packages as this machine does.
-    pub(super) fn take_configuration(&self) -> Result<()> {
-        // What debootstrap wrote would name the same packages a second time.
-        if Path::new("/etc/apt").exists() {
+    /// Lets it reach packages as this machine does; where it is of the same release, also the same ones.
+    pub(super) fn take_configuration(&self, suite: &str) -> Result<()> {
+        let own = is_release(&std::fs::read_to_string("/etc/os-release").unwrap_or_default(), suite);
+        if own && Path::new("/etc/apt").exists() {
+            // What debootstrap wrote would name the same packages a second time.
             remove_any(&self.folder.join("etc/apt/sources.list"))?;
         }
-        for inside in CONFIGURATION {
+        let sources = if own { SOURCES } else { &[] };
+        for inside in sources.iter().chain(CONFIGURATION) {
             let (from, to) = (Path::new("/").join(inside), self.folder.join(inside));
             if from.exists() {
                 remove_any(&to)?;
@@ -152,6 +159,14 @@ impl Machine {
     }
 }
 
+/// Whether an os-release file is that of a release, by its code name.
+fn is_release(os_release: &str, suite: &str) -> bool {
+    os_release
+        .lines()
+        .filter_map(|l| l.strip_prefix("VERSION_CODENAME="))
+        .any(|name| name.trim_matches('"') == suite)
+}
+
 fn remove_any(path: &Path) -> Result<()> {
     if path.is_dir() {
         return remove(path);
@@ -183,6 +198,13 @@ mod tests {
         let two = one.replace("AA", "BB");
         let bundle = format!("# a comment\n{one}\n{two}-----BEGIN CERTIFICATE-----\ncut");
         assert_eq!(certificates(&bundle).collect::<Vec<_>>(), [one, two.as_str()]);
+    }
+
+    #[test]
+    fn a_release_is_known_by_its_code_name() {
+        let debian = "ID=debian\nVERSION_CODENAME=bookworm\n";
+        assert!(is_release(debian, "bookworm") && !is_release(debian, "noble"));
+        assert!(is_release("VERSION_CODENAME=\"noble\"", "noble") && !is_release("", "noble"));
     }
 
     #[test]

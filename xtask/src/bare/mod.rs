@@ -19,9 +19,12 @@ use machine::Machine;
 /// What to set up and what to do there.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The release of Debian
+    /// The release of Debian, or of Ubuntu
     #[arg(long, default_value = "bookworm")]
     suite: String,
+    /// Which of its components; Ubuntu's Rust is in universe
+    #[arg(long, default_value = "main")]
+    components: String,
     /// Where its packages come from; a mirror that this machine can reach
     #[arg(long, default_value = "http://deb.debian.org/debian")]
     mirror: String,
@@ -91,10 +94,10 @@ fn machine(root: &Path, options: &Options) -> Result<Machine> {
         return Ok(machine);
     }
     if !pristine.exists() {
-        machine::bootstrap(&pristine, &options.suite, &options.mirror)?;
+        machine::bootstrap(&pristine, &options.suite, &options.components, &options.mirror)?;
     }
     machine.reset_to(&pristine)?;
-    machine.take_configuration()?;
+    machine.take_configuration(&options.suite)?;
     Ok(machine)
 }
 
