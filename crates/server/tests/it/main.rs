@@ -26,3 +26,4 @@ mod power_cut;
 mod publish;
 mod rest;
 mod restart;
+mod splits;
