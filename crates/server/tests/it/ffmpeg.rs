@@ -43,10 +43,16 @@ impl Drop for Publisher {
 
 /// Publishes the source to an RTMP URL in real time, over and over.
 pub(crate) fn publish(url: &str) -> Publisher {
+    publish_file(&source(), &["-stream_loop", "-1"], url)
+}
+
+/// Publishes a file to an RTMP URL in real time; `options` are those of its reading.
+pub(crate) fn publish_file(file: &Path, options: &[&str], url: &str) -> Publisher {
     let child = Command::new("ffmpeg")
-        .args(["-nostdin", "-loglevel", "error", "-re", "-stream_loop", "-1"])
+        .args(["-nostdin", "-loglevel", "error", "-re"])
+        .args(options)
         .arg("-i")
-        .arg(source())
+        .arg(file)
         .args(["-c", "copy", "-f", "flv"])
         .arg(url)
         .stdin(Stdio::null())
@@ -59,15 +65,20 @@ pub(crate) fn publish(url: &str) -> Publisher {
 
 /// Ten seconds of [`draw`].
 pub(crate) fn source() -> PathBuf {
+    drawn_once("it-source-1.flv", |path| draw(path, 10))
+}
+
+/// A fixture, drawn where it is not there yet.
+pub(crate) fn drawn_once(name: &str, draw: impl FnOnce(&Path)) -> PathBuf {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fixtures");
-    let path = dir.join("it-source-1.flv");
+    let path = dir.join(name);
     if path.is_file() {
         return path;
     }
     std::fs::create_dir_all(&dir).unwrap();
     // Each process draws its own and the last rename wins: equal bytes, never a half file.
-    let own = dir.join(format!("it-source-{}.tmp", std::process::id()));
-    draw(&own, 10);
+    let own = dir.join(format!("{}-{name}", std::process::id()));
+    draw(&own);
     std::fs::rename(&own, &path).unwrap();
     path
 }

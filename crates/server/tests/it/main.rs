@@ -10,11 +10,13 @@
 )]
 
 mod ffmpeg;
+mod frames;
 mod raw;
 mod server;
 
 mod access;
 mod bad_start;
+mod barcode;
 mod clips;
 mod crash;
 mod demo;
