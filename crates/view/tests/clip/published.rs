@@ -1,5 +1,4 @@
-//! Files as encoders make them, published to a real tape through the FLV path, and what was published,
-//! decoded once for comparison.
+//! Files as encoders make them, published to a real tape through the FLV path as if in real time.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,10 +7,10 @@ use std::time::Duration;
 
 use media::container::flv::demux::{Event, Reader};
 use media::container::flv::{Ingest, Ingested};
-use media::{MediaTime, StreamName, TrackId, WallTime};
+use media::{StreamName, TrackId, WallTime};
 use tape::{Arrival, Durability, EndReason, Hub, Publisher, PublisherInfo, Stream, TapeConfig};
 
-use crate::peers::{HEIGHT, WIDTH, ffmpeg, ffmpeg_pictures, ffmpeg_sound};
+use crate::peers::{HEIGHT, WIDTH, ffmpeg};
 
 /// Samples per second of all sound here.
 pub(crate) const RATE: u32 = 48_000;
@@ -25,7 +24,7 @@ pub(crate) struct Encoding {
     /// Filters behind the picture.
     pub(crate) filter: &'static str,
     /// Settings of x264.
-    pub x264: &'static str,
+    pub(crate) x264: &'static str,
 }
 
 /// Three B-frames in a pyramid, open GOPs of two seconds, the rate of films.
@@ -37,8 +36,10 @@ pub(crate) const OPEN_GOP: Encoding = Encoding {
 
 /// A file as an encoder would publish it.
 pub(crate) struct Published {
-    path: PathBuf,
-    events: Vec<Ingested>,
+    pub(crate) path: PathBuf,
+    pub(crate) events: Vec<Ingested>,
+    /// Decode time of the first packet.
+    first_ms: i64,
 }
 
 impl Published {
@@ -58,8 +59,30 @@ impl Published {
         let output =
             ["-fps_mode", "passthrough", "-flvflags", "no_duration_filesize", "-y", path.to_str().unwrap()];
         ffmpeg(&[&inputs[..], &video, &audio, &output].concat());
+        Self::read(path)
+    }
+
+    /// Reads an FLV file.
+    pub(crate) fn read(path: PathBuf) -> Self {
         let events = ingested(&std::fs::read(&path).unwrap());
-        Self { path, events }
+        let first = events.iter().find_map(|event| match event {
+            Ingested::Packet(packet) => Some(dts_ms(packet)),
+            _ => None,
+        });
+        Self { path, events, first_ms: first.unwrap() }
+    }
+
+    /// The same file with one of its tracks: `-an` or `-vn` leaves the other out.
+    pub(crate) fn without(&self, track: &str) -> Self {
+        let path = self.path.with_extension(format!("{track}.flv"));
+        let output = ["-c", "copy", track, "-flvflags", "no_duration_filesize", "-y", path.to_str().unwrap()];
+        ffmpeg(&[&["-i", self.path.to_str().unwrap()][..], &output].concat());
+        Self::read(path)
+    }
+
+    /// Whether it has packets of a track.
+    pub(crate) fn carries(&self, track: TrackId) -> bool {
+        self.events.iter().any(|event| matches!(event, Ingested::Packet(p) if p.track == track))
     }
 
     /// Its random access points.
@@ -92,7 +115,8 @@ pub(crate) fn open_hub(dir: &Path) -> Arc<Hub> {
     Hub::open(TapeConfig {
         data: dir.to_owned(),
         part_ms: 500,
-        extent_s: 10,
+        // Short, so that a run of half a minute has several.
+        extent_s: 6,
         segment_ms: 2000,
         durability: Durability::Os,
         ring_bytes: 1 << 20,
@@ -115,76 +139,62 @@ pub(crate) fn publisher(hub: &Hub, at_ms: i64) -> Publisher {
     hub.publish(&name(), info, arrival(at_ms)).unwrap()
 }
 
-/// Sends a file, `at_ms` after the beginning and `shift_ms` into the run.
-pub(crate) fn send(publisher: &mut Publisher, file: &Published, at_ms: i64, shift_ms: i64) {
-    let mut first = None;
-    for event in &file.events {
-        match event {
-            Ingested::Tracks(tracks) => publisher.tracks(tracks.clone(), arrival(at_ms)),
-            Ingested::Packet(packet) => {
-                let hz = if packet.track == TrackId::AUDIO { i64::from(RATE) } else { 90_000 };
-                let ms = packet.dts * 1000 / hz;
-                let now = arrival(at_ms + shift_ms + ms - *first.get_or_insert(ms));
-                let packet = media::Packet { dts: packet.dts + shift_ms * hz / 1000, ..packet.clone() };
-                publisher.push(packet, now).unwrap();
+/// A file and when it is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) file: &'a Published,
+    /// When its run begins.
+    pub(crate) at_ms: i64,
+    /// How far into the run.
+    pub(crate) shift_ms: i64,
+}
+
+impl<'a> Sent<'a> {
+    /// A file that is a run of its own.
+    pub(crate) const fn run(file: &'a Published, at_ms: i64) -> Self {
+        Self { file, at_ms, shift_ms: 0 }
+    }
+
+    /// Wall time at which the file's own time is zero: FFmpeg's files begin there, and are sent in real time.
+    pub(crate) const fn begins(&self) -> WallTime {
+        WallTime::from_ms(BEGIN_MS + self.at_ms + self.shift_ms)
+    }
+
+    /// Sends some of the file's events.
+    pub(crate) fn send(&self, publisher: &mut Publisher, events: Range<usize>) {
+        for event in &self.file.events[events] {
+            match event {
+                Ingested::Tracks(tracks) => publisher.tracks(tracks.clone(), arrival(self.at_ms)),
+                Ingested::Packet(packet) => {
+                    let ms = self.at_ms + self.shift_ms + dts_ms(packet) - self.file.first_ms;
+                    let shift = self.shift_ms * hz(packet) / 1000;
+                    let packet = media::Packet { dts: packet.dts + shift, ..packet.clone() };
+                    publisher.push(packet, arrival(ms)).unwrap();
+                }
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
         }
     }
+
+    /// Sends the file as a whole.
+    pub(crate) fn send_all(&self, publisher: &mut Publisher) {
+        self.send(publisher, 0..self.file.events.len());
+    }
+}
+
+fn hz(packet: &media::Packet) -> i64 {
+    if packet.track == TrackId::AUDIO { i64::from(RATE) } else { 90_000 }
+}
+
+fn dts_ms(packet: &media::Packet) -> i64 {
+    packet.dts * 1000 / hz(packet)
 }
 
 /// Publishes a file as a run of its own.
 pub(crate) fn publish(hub: &Hub, file: &Published, at_ms: i64) -> Arc<Stream> {
     let mut publisher = publisher(hub, at_ms);
-    send(&mut publisher, file, at_ms, 0);
+    Sent::run(file, at_ms).send_all(&mut publisher);
     let stream = publisher.stream().clone();
     publisher.end(EndReason::Unpublished);
     stream
-}
-
-/// What was published in one run, decoded once.
-pub(crate) struct Reference {
-    /// Wall time and picture, in the order they are shown.
-    pub(crate) frames: Vec<(WallTime, u64)>,
-    /// Media time of the first audio packet.
-    pub(crate) sound_begins: MediaTime,
-    /// All sound, from that packet on.
-    pub(crate) sound: Vec<i16>,
-}
-
-impl Reference {
-    /// Decodes the files of a run one after the other, and asks the tape when their frames were recorded.
-    pub(crate) fn new(files: &[&Published], stream: &Stream, run: usize) -> Self {
-        let info = stream.runs(WallTime::MIN..WallTime::MAX).swap_remove(run);
-        let (mut shown, mut sound_begins) = (Vec::new(), MediaTime::MAX);
-        for extent in &info.extents {
-            let index = stream.index(extent.no).unwrap();
-            for (track, s) in index.tracks.iter().flat_map(|t| t.samples.iter().map(move |s| (t, s))) {
-                match track.id {
-                    TrackId::VIDEO => shown.push(info.clock.wall(track.timescale.media(s.pts()))),
-                    TrackId::AUDIO => sound_begins = sound_begins.min(track.timescale.media(s.dts)),
-                    _ => {}
-                }
-            }
-        }
-        shown.sort();
-        let decoded: Vec<u64> = files.iter().flat_map(|f| ffmpeg_pictures(&f.path)).collect();
-        assert_eq!(shown.len(), decoded.len(), "the tape holds every frame of the file");
-        let distinct: std::collections::HashSet<_> = decoded.iter().collect();
-        assert_eq!(distinct.len(), decoded.len(), "no two pictures are alike");
-        let sound = files.iter().flat_map(|f| ffmpeg_sound(&f.path)).collect();
-        Self { frames: shown.into_iter().zip(decoded).collect(), sound_begins, sound }
-    }
-
-    /// Numbers of the frames in a range.
-    pub(crate) fn in_range(&self, range: &Range<WallTime>) -> Vec<Option<usize>> {
-        let frames = self.frames.iter().enumerate();
-        frames.filter(|(_, (at, _))| range.contains(at)).map(|(number, _)| Some(number)).collect()
-    }
-
-    /// Numbers of pictures; `None` for one that was never published.
-    pub(crate) fn numbers(&self, pictures: &[u64]) -> Vec<Option<usize>> {
-        let number = |picture| self.frames.iter().position(|(_, p)| *p == picture);
-        pictures.iter().map(|p| number(*p)).collect()
-    }
 }

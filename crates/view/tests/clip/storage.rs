@@ -4,8 +4,8 @@ use media::WallTime;
 use tape::EndReason;
 use view::clip::{ClipOptions, PlanError, plan, plan_spans};
 
-use crate::players::bytes;
-use crate::published::{BEGIN_MS, OPEN_GOP, Published, name, open_hub, publisher, send};
+use crate::making::bytes;
+use crate::published::{BEGIN_MS, OPEN_GOP, Published, Sent, name, open_hub, publisher};
 
 #[test]
 fn a_clip_is_the_same_bytes_live_later_and_after_a_restart() {
@@ -16,7 +16,7 @@ fn a_clip_is_the_same_bytes_live_later_and_after_a_restart() {
     let (spans, etag, live) = {
         let hub = open_hub(dir.path());
         let mut publisher = publisher(&hub, 0);
-        send(&mut publisher, &published, 0, 0);
+        Sent::run(&published, 0).send_all(&mut publisher);
         let stream = publisher.stream().clone();
         let future = range.start..WallTime::from_ms(BEGIN_MS + 60_000);
         assert!(matches!(plan(&*stream, future, options), Err(PlanError::NotYet { .. })));

@@ -1,0 +1,65 @@
+//! Headless Chromium as a player: it is sent to a page that plays clips and tells what it showed.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::loopback::Loopback;
+use crate::peers::{Shown, picture};
+
+/// How long one clip may take: those that are shown last some seconds, in as many passes as it takes until a busy
+/// machine has put every picture on screen.
+const CLIP_MAX: Duration = Duration::from_secs(60);
+
+const FLAGS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+];
+
+/// A browser that ends with the test.
+struct Browser(Child);
+
+impl Browser {
+    fn open(profile: &Path, url: &str) -> Self {
+        let name = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
+        let profile = format!("--user-data-dir={}", profile.display());
+        let mut browser = Command::new(&name);
+        browser.args(FLAGS).args([&profile, url]);
+        browser.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(browser.spawn().unwrap_or_else(|e| panic!("{name} is needed for this test: {e}")))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // One that has ended by itself cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Every picture that Chromium shows of each file.
+pub(crate) fn chromium_pictures(files: &[&Path]) -> Vec<Vec<Shown>> {
+    let profile = tempfile::tempdir().unwrap();
+    let server = Loopback::serve(include_str!("chromium.html"), files);
+    let _browser = Browser::open(profile.path(), &server.url(&format!("/?clips={}", files.len())));
+    let told = files.iter().enumerate().map(|(number, file)| {
+        let (path, said) = server.told(CLIP_MAX);
+        assert_eq!(path, format!("/{number}"), "clips are played in order");
+        said.lines().map(|line| shown(line, file)).collect()
+    });
+    told.collect()
+}
+
+fn shown(line: &str, file: &Path) -> Shown {
+    let (time, hex) = line.split_once(' ').unwrap();
+    let time: i64 = time.parse().unwrap_or_else(|_| panic!("Chromium, {}: {line}", file.display()));
+    Shown { at_ns: time * 1000, picture: picture(hex) }
+}
