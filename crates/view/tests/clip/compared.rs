@@ -103,6 +103,8 @@ impl Clip {
             }
             begins_ns += length_ns;
         }
+        let over = sound.steps().find(|(_, step_ns)| *step_ns < -ns(JOINT));
+        assert_eq!(over, None, "sound over sound: {}", place());
         let off_ns = sound.at_ns(sound.samples.len()) - ends_ns;
         assert!(off_ns.abs() <= ns(FRAME), "ends {off_ns} ns off: {}", place());
     }

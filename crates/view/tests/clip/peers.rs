@@ -38,6 +38,16 @@ impl Sound {
         at_ns + i64::try_from(sample - first).unwrap() * 1_000_000_000 / i64::from(RATE)
     }
 
+    /// Between which frames there is silence, or sound over sound: when, and how much time lies between them.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (i64, i64)> {
+        let ends = |frames: &[(usize, i64)]| {
+            let [(first, at_ns), (next, next_ns)] = frames else { unreachable!("windows of two") };
+            let length = i64::try_from(next - first).unwrap() * 1_000_000_000 / i64::from(RATE);
+            (*next_ns, next_ns - at_ns - length)
+        };
+        self.frames.windows(2).map(ends)
+    }
+
     /// The first sample that sounds at an instant or later.
     pub(crate) fn sample_at(&self, at_ns: i64) -> usize {
         let frame = self.frames.partition_point(|(_, at)| *at <= at_ns).saturating_sub(1);
