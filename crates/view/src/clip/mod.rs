@@ -33,8 +33,14 @@
 //!   both tracks are moved by the same offset, and the last sample of each track before the joint lasts
 //!   until the first one after it.
 //!
-//! GStreamer shows nothing of a clip that is not longer than its edit's `media_time`: a single frame, or two
-//! with deep reordering. Its sound ends up to two frames early, by the rule above.
+//! GStreamer shows nothing of a clip that is not longer than its edit's `media_time`: a single frame, two with
+//! deep reordering, or less than a frame that lasts long just before it where the rate varies. Its sound ends
+//! up to two frames early, by the rule above.
+//!
+//! Chromium's own H.264 decoder ends at a picture that it cannot decode in full. Behind an open random access
+//! point that is a leading picture, and any that releases a reference from before that point, as x264 writes
+//! them at changes of scene. So a seek into a clip of open GOPs may fail there, and of some sources a clip that
+//! begins at such a point; FFmpeg's own copies of these files fail alike.
 //!
 //! With several H.264 configurations the sample entry is `avc3` and each key frame is preceded by its own
 //! parameter sets; players stop at a second sample entry. Other changes of codec are a conflict.

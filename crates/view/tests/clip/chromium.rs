@@ -29,9 +29,11 @@ struct Browser(Child);
 impl Browser {
     fn open(profile: &Path, url: &str) -> Self {
         let name = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".to_owned());
-        let profile = format!("--user-data-dir={}", profile.display());
+        let option = format!("--user-data-dir={}", profile.display());
         let mut browser = Command::new(&name);
-        browser.args(FLAGS).args([&profile, url]);
+        browser.args(FLAGS).args([&option, url]);
+        // One that is killed leaves its sockets behind; they go with the profile.
+        browser.env("TMPDIR", profile);
         browser.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(browser.spawn().unwrap_or_else(|e| panic!("{name} is needed for this test: {e}")))
     }
