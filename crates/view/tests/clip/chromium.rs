@@ -7,9 +7,8 @@ use std::time::Duration;
 use crate::loopback::Loopback;
 use crate::peers::{Shown, picture};
 
-/// How long one clip may take: those that are shown last some seconds, in as many passes as it takes until a busy
-/// machine has put every picture on screen.
-const CLIP_MAX: Duration = Duration::from_secs(60);
+/// How long one clip may take: those that are shown last four seconds, and the slowest pass takes eight times that.
+const CLIP_MAX: Duration = Duration::from_secs(90);
 
 const FLAGS: &[&str] = &[
     "--headless=new",
