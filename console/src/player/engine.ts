@@ -9,6 +9,7 @@ import { mediaAt, piecesOfFile, wallAt, wallWindow, type Piece } from '../lib/pi
 import { noAnswer, Problem, problemFrom } from '../lib/problem';
 import type { Span } from '../lib/span';
 import type { Wall } from '../lib/time';
+import { Pictures } from './pictures';
 
 /** Seconds kept behind the playhead: a step back is at once, a phone's memory stays small. */
 const BACK_BUFFER_S = 90;
@@ -45,7 +46,12 @@ export class Engine {
   readonly #events: EngineEvents;
   #hls: Hls | null = null;
   #source: Source | null = null;
+  #pictures = new Pictures();
   #filePieces: readonly Piece[] = [];
+  /** Made anew when hls.js has learnt something. */
+  #listPieces: readonly Piece[] | null = null;
+  /** Where the playlist is to be entered, until it is known exactly where that is. */
+  #entry: Wall | null = null;
   #frame: number | null = null;
   #begun = false;
   #repaired = -Infinity;
@@ -84,6 +90,9 @@ export class Engine {
     this.#hls = null;
     this.#source = null;
     this.#filePieces = [];
+    this.#listPieces = null;
+    this.#pictures = new Pictures();
+    this.#entry = null;
     this.#frame = null;
     this.#begun = false;
     if (this.#video.hasAttribute('src')) {
@@ -112,6 +121,7 @@ export class Engine {
 
   /** Goes to an instant of the window; false where that ends before it. */
   seek(at: Wall): boolean {
+    this.#entry = null;
     const media = this.#mediaOf(at);
     if (media === null) return false;
     this.#video.currentTime = media;
@@ -134,6 +144,7 @@ export class Engine {
 
   /** Goes to the live place of a playlist that still grows; false where there is none. */
   seekLive(): boolean {
+    this.#entry = null;
     const position = this.#hls?.liveSyncPosition;
     if (position === null || position === undefined) return false;
     this.#video.currentTime = position;
@@ -153,7 +164,8 @@ export class Engine {
 
   #pieces(): readonly Piece[] {
     if (this.#hls === null) return this.#filePieces;
-    return this.#details()?.fragments ?? [];
+    this.#listPieces ??= this.#pictures.pieces(this.#details()?.fragments ?? []);
+    return this.#listPieces;
   }
 
   #loadFile(url: string, source: Extract<Source, { kind: 'asset' }>, at: Wall | null): void {
@@ -181,6 +193,8 @@ export class Engine {
     hls.on(Events.ERROR, (_, data) => {
       this.#onError(data);
     });
+    this.#followPictures(hls);
+    this.#entry = at;
     // The playlist begins with the segment that contains its start: only now is the place of `at` known, and
     // nothing is loaded yet.
     hls.once(Events.LEVEL_UPDATED, () => {
@@ -190,6 +204,28 @@ export class Engine {
     });
     hls.loadSource(url);
     hls.attachMedia(this.#video);
+  }
+
+  #followPictures(hls: Hls): void {
+    const pictures = this.#pictures;
+    const changed = (): void => {
+      this.#listPieces = null;
+    };
+    hls.on(Events.LEVEL_UPDATED, changed);
+    hls.on(Events.LEVEL_PTS_UPDATED, changed);
+    hls.on(Events.FRAG_LOADED, (_, { frag, payload }) => {
+      pictures.loaded(frag, payload);
+      changed();
+    });
+    hls.on(Events.INIT_PTS_FOUND, (_, { frag, initPTS, timescale }) => {
+      pictures.placed(frag.cc, initPTS / timescale);
+      changed();
+    });
+    // The place was sought before any picture's was known.
+    hls.on(Events.FRAG_BUFFERED, () => {
+      changed();
+      if (this.#entry !== null) this.seek(this.#entry);
+    });
   }
 
   #onError(data: ErrorData): void {
