@@ -124,7 +124,7 @@ export class Engine {
     this.#entry = null;
     const media = this.#mediaOf(at);
     if (media === null) return false;
-    this.#video.currentTime = media;
+    this.#goTo(media);
     return true;
   }
 
@@ -133,7 +133,7 @@ export class Engine {
     const playhead = this.#video.currentTime;
     const frame = this.#frame !== null && Math.abs(this.#frame - playhead) < FRAME_NEAR_S ? this.#frame : playhead;
     // A little inside of the frame: exactly at its start, rounding may show the one before.
-    this.#video.currentTime = Math.max(0, frame + seconds + Math.abs(seconds) * FRAME_INSIDE);
+    this.#goTo(Math.max(0, frame + seconds + Math.abs(seconds) * FRAME_INSIDE));
   }
 
   /** The wall time at which live is played; null where the source is not live. */
@@ -147,8 +147,17 @@ export class Engine {
     this.#entry = null;
     const position = this.#hls?.liveSyncPosition;
     if (position === null || position === undefined) return false;
-    this.#video.currentTime = position;
+    this.#goTo(position);
     return true;
+  }
+
+  /**
+   * The frame that was on screen is none of the place that is sought. It goes at once: Chromium may present the
+   * next one before it says `seeking`.
+   */
+  #goTo(media: number): void {
+    this.#frame = null;
+    this.#video.currentTime = media;
   }
 
   /** Where to seek for an instant; for one in front of the window, the window's start. */
@@ -243,10 +252,6 @@ export class Engine {
   #watchFrames(): void {
     const video = this.#video;
     if (!('requestVideoFrameCallback' in video)) return;
-    // The frame that was on screen is none of the place that is sought.
-    video.addEventListener('seeking', () => {
-      this.#frame = null;
-    });
     const next = (): void => {
       video.requestVideoFrameCallback((_, frame) => {
         this.#frame = frame.mediaTime;
