@@ -8,7 +8,7 @@ use std::time::Duration;
 use control::CatalogError;
 use control::asset::{Asset, AssetId, AssetKind, AssetStatus, Labels};
 use control::catalog::{AssetPatch, AssetQuery, PAGE_MAX};
-use tape::{LogEvent, Split, Stream};
+use tape::{LogEvent, RecordingSpan, Split, Stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -76,14 +76,21 @@ async fn apply(app: &Arc<App>, event: &LogEvent) -> Result<(), CatalogError> {
     | LogEvent::RunEnded { stream, .. }
     | LogEvent::Split { stream, .. }) = event;
     let Some(found) = app.hub.stream(stream) else { return Ok(()) };
-    let run = match event {
-        LogEvent::RunStarted { run, .. } | LogEvent::RunEnded { run, .. } => *run,
-        LogEvent::Split { split, .. } => split.run,
-    };
     let recordings = found.recordings();
-    let changed: Vec<Asset> =
-        recordings.iter().filter(|r| r.run == run).map(|r| assets::recording(&found, r)).collect();
+    let changed = changed_by(event, &recordings).map(|r| assets::recording(&found, r)).collect::<Vec<_>>();
     app.catalog.upsert_from_tape(&changed).await
+}
+
+/// The recordings that an event may have changed. A cut changes two: a run has a recording for each of its cuts, and
+/// to write all of them again with each one would make a cut dearer the more there are.
+fn changed_by<'a>(
+    event: &'a LogEvent,
+    recordings: &'a [RecordingSpan],
+) -> impl Iterator<Item = &'a RecordingSpan> {
+    recordings.iter().filter(move |recording| match event {
+        LogEvent::Split { split, .. } => [split.closed.asset, split.opened].contains(&recording.asset),
+        LogEvent::RunStarted { run, .. } | LogEvent::RunEnded { run, .. } => recording.run == *run,
+    })
 }
 
 /// Brings the catalog to what the tape says: recordings of every stream, clips that only the journal knows, pins
@@ -189,5 +196,37 @@ impl From<CatalogError> for Problem {
             ErrorKind::Broken => Kind::Internal,
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::{MediaTime, StreamName, WallTime};
+    use tape::RunId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn recording(run: u64, number: u128) -> RecordingSpan {
+        let (start, wall_start) = (MediaTime(0), WallTime(0));
+        let (run, asset) = (RunId(run), Uuid::from_u128(number));
+        RecordingSpan { asset, run, start, wall_start, end: None, wall_end: wall_start }
+    }
+
+    #[test]
+    fn a_cut_changes_two_recordings_however_many_there_are() {
+        let recordings: Vec<_> = (0..100).map(|n| recording(1 + n / 90, n.into())).collect();
+        let stream = StreamName::parse("live/cam1").unwrap();
+        let changed = |event| changed_by(&event, &recordings).map(|r| r.asset.as_u128()).collect::<Vec<_>>();
+        let split = Split {
+            run: RunId(2),
+            at: MediaTime(0),
+            wall: WallTime(0),
+            closed: recordings[97].clone(),
+            opened: Uuid::from_u128(98),
+        };
+        assert_eq!(changed(LogEvent::Split { stream: stream.clone(), split }), [97, 98]);
+        let ended = changed(LogEvent::RunEnded { stream, run: RunId(2) });
+        assert_eq!(ended, (90..100).collect::<Vec<_>>());
     }
 }
