@@ -13,16 +13,22 @@ import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { drawNumbers } from './barcode.js';
 import { Browser } from './browser.js';
 import { checkCut } from './checks/cut.js';
 import { checkEmpty } from './checks/empty.js';
 import { checkGap } from './checks/gap.js';
 import { checkLive } from './checks/live.js';
+import { checkNumbers } from './checks/numbers.js';
 import { checkPhone } from './checks/phone.js';
 import { checkSeek } from './checks/seek.js';
 import { checkStranger } from './checks/stranger.js';
 import { Report } from './report.js';
 import { OwnServer } from './server.js';
+
+/** The stream whose pictures carry their numbers: as long as a run may take, in seconds. */
+const NUMBERS_S = 300;
+const NUMBERS_STREAM = 'live/numbers';
 
 /** The whole run, in ms; a browser that hangs must not hang a pipeline. */
 const RUN_MS_MAX = 300_000;
@@ -49,6 +55,10 @@ setTimeout(() => {
 async function run() {
   mkdirSync(asked.shots, { recursive: true });
   const own = asked.base === undefined ? await OwnServer.start(asked.server) : null;
+  // A server of its own, for the other checks want a list with one stream. It records a minute while they run.
+  const numbers = own === null ? null : await OwnServer.start(asked.server);
+  const source = drawNumbers(NUMBERS_S);
+  await numbers?.publishFile(NUMBERS_STREAM, source);
   const browser = await Browser.start();
   try {
     const scene = { browser, report, shots: asked.shots, stream: asked.stream, base: asked.base ?? own?.base ?? '', own };
@@ -64,9 +74,11 @@ async function run() {
       await checkStranger({ ...scene, own });
       await checkGap({ ...scene, own });
     }
+    if (numbers !== null) await checkNumbers({ ...scene, base: numbers.base, stream: NUMBERS_STREAM, source });
   } finally {
     await browser.stop();
     await own?.stop();
+    await numbers?.stop();
   }
 }
 

@@ -61,8 +61,24 @@ export class OwnServer {
   async publish(stream) {
     const sources = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25', '-re', '-f', 'lavfi', '-i', 'sine=frequency=440'];
     const video = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '50', '-b:v', '800k'];
-    const output = ['-c:a', 'aac', '-b:a', '64k', '-f', 'flv', `${this.#rtmp}/${stream}`];
-    const args = ['-loglevel', 'error', '-nostdin', ...sources, ...video, ...output];
+    await this.#publish(stream, [...sources, ...video, '-c:a', 'aac', '-b:a', '64k']);
+  }
+
+  /**
+   * Publishes a file once, in real time.
+   * @param {string} stream
+   * @param {string} file
+   */
+  async publishFile(stream, file) {
+    await this.#publish(stream, ['-re', '-i', file, '-c', 'copy']);
+  }
+
+  /**
+   * @param {string} stream
+   * @param {string[]} media
+   */
+  async #publish(stream, media) {
+    const args = ['-loglevel', 'error', '-nostdin', ...media, '-f', 'flv', `${this.#rtmp}/${stream}`];
     const publisher = spawn('ffmpeg', args, { stdio: ['ignore', 'ignore', 'inherit'] });
     this.#publisher = publisher;
     await new Promise((started, failed) => {
