@@ -104,7 +104,7 @@ async fn release(app: &App, asset: &Asset) {
     }
 }
 
-/// Removes an asset's file, if there is one.
+/// Removes an asset's file, if there is one; that there is none is durable then.
 pub(crate) async fn remove(app: &Arc<App>, asset: &Asset) -> Result<(), Problem> {
     let Some(id) = assets::tape_id(&asset.id) else { return Ok(()) };
     let app = Arc::clone(app);

@@ -187,7 +187,8 @@ impl Store {
     pub fn remove(&self, asset: Uuid) -> Result<(), StoreError> {
         let path = self.path(asset);
         match self.io.remove(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            // An earlier attempt may have removed it and failed to make that durable.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             removed => removed.map_err(|e| failed(&path, e))?,
         }
         let folder = self.folder();

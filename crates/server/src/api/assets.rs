@@ -122,7 +122,9 @@ pub(super) async fn delete(
             Problem::new(Kind::Unavailable, format!("the asset's hold on the tape stays: {e}"))
         })?;
     }
-    crate::materialise::remove(&call.app, &found).await?;
+    if found.facts.path.is_some() {
+        crate::materialise::remove(&call.app, &found).await?;
+    }
     call.app.settling.delete(&call.app, &found).await?;
     Ok(nothing())
 }

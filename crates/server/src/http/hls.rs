@@ -62,7 +62,7 @@ async fn send_master(asked: &Asked, stream: Arc<Stream>, media: MediaRequest) ->
         app.playlists()
             .master(stream, &MasterRequest { media, path: &path, query: &query, added: added.as_ref() })
     };
-    let playlist = held(asked, &stream, build).await?;
+    let playlist = held(asked, &stream, false, build).await?;
     send_playlist(asked, &stream, playlist).await
 }
 
@@ -99,11 +99,14 @@ pub(super) async fn asset_child(
     }
 }
 
+/// A range is held until its last segment has ended: FFmpeg and GStreamer take a list without an end for live and
+/// begin near its end.
 async fn send_media(asked: &Asked, stream: Arc<Stream>, media: MediaRequest) -> Result<Response, Problem> {
+    let whole = media.end.is_some();
     let build = move |app: &crate::app::App, stream: &Stream| {
         app.playlists().media(stream, &MediaRequest { clock: clock::wall(), ..media.clone() })
     };
-    let playlist = held(asked, &stream, build).await?;
+    let playlist = held(asked, &stream, whole, build).await?;
     send_playlist(asked, &stream, playlist).await
 }
 
@@ -118,14 +121,15 @@ fn resolve(asked: &Asked, stream: &Stream) -> Result<Resolved, Problem> {
 fn asset_range(asset: &Asset) -> Result<Resolved, Problem> {
     let start =
         asset.facts.start.ok_or_else(|| Problem::new(Kind::NotReady, "the asset has no media yet"))?;
-    Ok(Resolved { start: Some(start), end: asset.facts.end, at: None, redirect: None })
+    Ok(Resolved { start: Some(start), end: asset.facts.end, ..Resolved::default() })
 }
 
-/// Builds a playlist off the async threads; while there is nothing to list yet, again at each change of the
-/// stream, as long as the client waits.
+/// Builds a playlist off the async threads; while there is nothing to list yet, or `whole` of it is wanted and is not
+/// there, again at each change of the stream, as long as the client waits.
 async fn held(
     asked: &Asked,
     stream: &Arc<Stream>,
+    whole: bool,
     build: impl Fn(&crate::app::App, &Stream) -> Result<Playlist, HlsError> + Send + Clone + 'static,
 ) -> Result<Playlist, Problem> {
     let until = clock::mono() + asked.patience(FIRST_SEGMENT_PATIENCE);
@@ -136,6 +140,7 @@ async fn held(
         let built = asked.app.readers.blocking(move || work(&app, &source)).await?;
         match built {
             Err(HlsError::NotYet { .. }) if changed(&mut changes, until).await => {}
+            Ok(playlist) if whole && !playlist.is_ended() && changed(&mut changes, until).await => {}
             other => return Ok(other?),
         }
     }

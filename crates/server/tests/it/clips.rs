@@ -116,6 +116,18 @@ async fn a_clip_that_ends_now_can_be_fetched_at_once() {
 }
 
 #[tokio::test]
+async fn a_playlist_of_a_range_that_ends_now_is_held_until_it_is_whole() {
+    let (server, _publisher) = recorded(3).await;
+    let answer = server.get("/live/cam1.m3u8?start=-2s&end=now").await;
+    assert_eq!(answer.status(), 307);
+    let to = answer.headers()["location"].to_str().unwrap().trim_start_matches("./").to_owned();
+    let master = server.get(&format!("/live/{to}")).await.text().await.unwrap();
+    let media = master.lines().find(|l| !l.starts_with('#')).expect("a master names its list");
+    let list = server.get(&format!("/live/{media}")).await.text().await.unwrap();
+    assert!(list.trim_end().ends_with("#EXT-X-ENDLIST"), "{list}");
+}
+
+#[tokio::test]
 async fn the_future_is_425_unless_waited_for() {
     let (server, _publisher) = recorded(2).await;
     let now_ms = i64::try_from(

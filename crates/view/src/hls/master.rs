@@ -21,7 +21,7 @@ const INITS_MAX: usize = 16;
 const VERSION: u32 = 6;
 /// Query parameters that mean the same to the media playlist and therefore go on to it. The token does not:
 /// children carry a grant in their path.
-const CARRIED: [&str; 5] = ["start", "end", "gaps", "clock", "epochs"];
+const CARRIED: [&str; 6] = ["start", "end", "delay", "gaps", "clock", "epochs"];
 
 /// What a multivariant playlist is asked for.
 #[derive(Debug, Clone)]

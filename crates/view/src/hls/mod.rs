@@ -11,10 +11,11 @@
 //! |---|---|---|
 //! | none | the DVR window: the newest [`HlsConfig::window_ns`] of wall time, at most [`WINDOW_SEGMENTS_MAX`] | never |
 //! | `start` | everything from the segment on screen at `start`, growing; playback begins at `start` | at [`LISTED_SEGMENTS_MAX`] |
+//! | `start`, `delay` | the same, told late: up to the hold-back (three target durations) after now less `delay` | the same |
 //! | `start`, `end` | every segment that overlaps the range | once all of it is recorded |
 //!
-//! `delay` is no query of its own here: it is redirected to the `start` that lies that far behind the edge
-//! ([`crate::query`]), and a list that grows from there is live, shifted.
+//! `delay` alone is redirected to the `start` that lies that far behind the edge ([`crate::query`]). Players that know
+//! EXT-X-START begin there; others begin the hold-back before the end of the list, which is the same place.
 //!
 //! A live playlist has no `EXT-X-ENDLIST` even while nobody publishes: the stream may return, and the same
 //! list then goes on behind a discontinuity. Players keep polling it meanwhile. A list with `start` never

@@ -19,7 +19,7 @@ const VERSION: u32 = 9;
 /// CAN-SKIP-UNTIL in target durations; RFC 8216bis §4.4.3.8: at least six.
 const SKIP_TARGETS: u32 = 6;
 /// HOLD-BACK in target durations; RFC 8216bis §4.4.3.8: at least three.
-const HOLD_BACK_TARGETS: u32 = 3;
+pub(super) const HOLD_BACK_TARGETS: u32 = 3;
 /// Most EXT-X-DISCONTINUITY tags in one place: numbers of runs of which nothing is left.
 const DISCONTINUITIES_MAX: u64 = 16;
 /// Most EXT-X-GAP segments that stand for lost media sequence numbers in one place, 12 h of 2 s segments.
@@ -40,6 +40,8 @@ pub struct MediaRequest {
     pub start: Option<WallTime>,
     /// Where it ends, exclusive; after `start`.
     pub end: Option<WallTime>,
+    /// How late a list that grows is told, in nanoseconds.
+    pub shift_ns: Option<i64>,
     /// What happens to gaps. In HLS they are discontinuities unless refused.
     pub gaps: GapPolicy,
     /// Whether a delta update is welcome.
@@ -58,7 +60,8 @@ impl MediaRequest {
             return Err(HlsError::Unsupported { parameter: "clock", value: "capture" });
         }
         let gaps = query.gaps.unwrap_or_default();
-        Ok(Self { start: times.start, end: times.end, gaps, skip: query.hls_skip, clock })
+        let Resolved { start, end, shift_ns, .. } = *times;
+        Ok(Self { start, end, shift_ns, gaps, skip: query.hls_skip, clock })
     }
 }
 
@@ -91,7 +94,7 @@ pub struct Playlist {
     chunks: Vec<Bytes>,
     len: u64,
     etag: String,
-    cache_control: &'static str,
+    ended: bool,
     missing: Missing,
 }
 
@@ -99,11 +102,8 @@ impl Playlist {
     pub(super) fn of(chunks: Vec<Bytes>, mark: u64, growth: Growth, missing: Missing) -> Self {
         let len = chunks.iter().map(|c| c.len() as u64).sum();
         let crc = chunks.iter().fold(0, |crc, c| crc32c::crc32c_append(crc, c));
-        let cache_control = match growth {
-            Growth::Growing => CACHE_GROWING,
-            Growth::Ended => CACHE_ENDED,
-        };
-        Self { chunks, len, etag: format!("\"{mark}-{len:x}-{crc:08x}\""), cache_control, missing }
+        let etag = format!("\"{mark}-{len:x}-{crc:08x}\"");
+        Self { chunks, len, etag, ended: growth == Growth::Ended, missing }
     }
 
     /// A strong entity tag with its quotes: newest media sequence number, length and checksum. With the
@@ -125,7 +125,12 @@ impl Playlist {
     /// `Cache-Control` for anyone who may see it. An answer to a request that carried a credential needs
     /// `private` in front.
     pub fn cache_control(&self) -> &'static str {
-        self.cache_control
+        if self.ended { CACHE_ENDED } else { CACHE_GROWING }
+    }
+
+    /// Whether all of it is there.
+    pub fn is_ended(&self) -> bool {
+        self.ended
     }
 
     /// What was asked for and is not on the tape.

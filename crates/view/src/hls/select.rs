@@ -7,7 +7,7 @@ use media::WallTime;
 use tape::{Gap, RunInfo, Stream};
 
 use super::block::{Block, Entry};
-use super::playlist::{MediaRequest, Missing};
+use super::playlist::{HOLD_BACK_TARGETS, MediaRequest, Missing};
 use super::{HlsError, LISTED_SEGMENTS_MAX, Playlists, WINDOW_SEGMENTS_MAX};
 use crate::query::GapPolicy;
 
@@ -137,6 +137,12 @@ impl Playlists {
         if slices.is_empty() {
             return Err(if live { soon() } else { outside(tape) });
         }
+        if let Some(shift_ns) = request.shift_ns {
+            // Players stay the hold-back behind the end of a list, so it ends that much after the shifted instant.
+            let target_s = slices.last().map_or(0, |s| s.block.target_s);
+            let held_back_ns = i64::from(HOLD_BACK_TARGETS * target_s) * 1_000_000_000;
+            cut_behind(&mut slices, request.clock.plus_ns(held_back_ns.saturating_sub(shift_ns)));
+        }
         let growth = match cap(&mut slices, LISTED_SEGMENTS_MAX) {
             Cap::Fits => Growth::Growing,
             Cap::Cut => Growth::Ended,
@@ -265,6 +271,17 @@ fn since(runs: &[RunBlocks], start: WallTime) -> Vec<Slice> {
     }
     out.retain(|s| !s.entries.is_empty());
     out
+}
+
+/// Cuts a list before its first segment that ends after `end`; the very first stays, as a list may not be empty.
+fn cut_behind(slices: &mut Vec<Slice>, end: WallTime) {
+    for i in 0..slices.len() {
+        let Some(behind) = slices[i].iter().position(|e| e.stop > end) else { continue };
+        let kept = behind.max(usize::from(i == 0));
+        slices[i].entries.end = slices[i].entries.start + kept;
+        slices.truncate(i + usize::from(kept > 0));
+        return;
+    }
 }
 
 /// Per run, every segment from the first to the last that overlaps the range.

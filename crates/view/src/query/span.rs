@@ -6,8 +6,9 @@
 //! fetched many times ([`Ext::wants_absolute_times`]) is redirected, so that each fetch means the same:
 //!
 //! * `?start=-90s&end=now` becomes `?start=2026-…&end=2026-…`;
-//! * `.m3u8?delay=30s` becomes `?start=` of the instant 30 s before the edge. That playlist grows into live and
-//!   playback begins at `start`, so that it stays 30 s behind: live, shifted.
+//! * `.m3u8?delay=30s` becomes `?start=…&delay=30s`, `start` being the instant 30 s before the edge. That list begins
+//!   there and grows 30 s late, so that every player stays 30 s behind, also one that plays the end of whatever it is
+//!   given: live, shifted.
 
 use media::WallTime;
 use thiserror::Error;
@@ -46,6 +47,8 @@ pub struct Resolved {
     pub end: Option<WallTime>,
     /// The instant of a picture.
     pub at: Option<WallTime>,
+    /// How late a list that grows is told, in nanoseconds.
+    pub shift_ns: Option<i64>,
     /// The query, without `?`, that says the same in absolute times; only where the request was relative and
     /// its view is fetched many times. The answer is then 307 to the same path with this query, not cacheable.
     /// It keeps the token, if one was given: not for logs.
@@ -73,7 +76,11 @@ impl MediaQuery {
         let relative = given.into_iter().flatten().any(TimeSpec::is_relative);
         let now = WallTime::from_ms(edge.ms()).plus_ns(-self.delay_ns.unwrap_or(0)).max(WallTime(0));
         let [mut start, end, mut at] = given.map(|t| t.map(|t| t.at(now)));
-        if self.delay_ns.is_some() && !relative {
+        // A list that grows is told late; anything else has only its `now` moved.
+        let grows = matches!(ext, Ext::M3u8 | Ext::Mpd) && end.is_none() && at.is_none();
+        let shift_ns = self.delay_ns.filter(|_| grows);
+        let settled = !relative && shift_ns.is_some() && start.is_some();
+        if self.delay_ns.is_some() && !relative && !settled {
             if given.into_iter().any(|t| t.is_some()) {
                 return Err(SpanError::DelayMovesNothing);
             }
@@ -88,14 +95,14 @@ impl MediaQuery {
         {
             return Err(SpanError::Empty { start, end });
         }
-        let mut resolved = Resolved { start, end, at, redirect: None };
-        if ext.wants_absolute_times() && (relative || self.delay_ns.is_some()) {
+        let mut resolved = Resolved { start, end, at, shift_ns, redirect: None };
+        if ext.wants_absolute_times() && (relative || self.delay_ns.is_some()) && !settled {
             resolved.redirect = Some(self.absolute(&resolved));
         }
         Ok(resolved)
     }
 
-    /// Every parameter in its place, times absolute, `delay` replaced by what it meant.
+    /// Every parameter in its place, times absolute; `delay` replaced by what it meant, and kept where it means more.
     fn absolute(&self, resolved: &Resolved) -> String {
         let instants = [("start", resolved.start), ("end", resolved.end), ("at", resolved.at)];
         let written: Vec<(&str, String)> =
@@ -106,6 +113,7 @@ impl MediaQuery {
             if name == "delay" {
                 let meant = written.iter().filter(|(n, _)| !says(n));
                 out.extend(meant.map(|(n, v)| (*n, v.as_str())).filter(|_| !value.is_empty()));
+                out.extend(resolved.shift_ns.map(|_| (name.as_str(), value.as_str())));
             } else if !instants.iter().any(|(n, _)| n == name) {
                 out.push((name, value));
             } else if !value.is_empty() {
@@ -139,18 +147,24 @@ mod tests {
     #[test]
     fn delay_moves_now() {
         let live = resolve("delay=30s&x=y", Ext::M3u8).unwrap();
-        assert_eq!(live.redirect.as_deref(), Some("start=2026-01-02T03:03:35.678Z&x=y"));
+        assert_eq!(live.redirect.as_deref(), Some("start=2026-01-02T03:03:35.678Z&delay=30s&x=y"));
+        assert_eq!(live.shift_ns, Some(30_000_000_000));
+        let settled = resolve(&live.redirect.clone().unwrap(), Ext::M3u8).unwrap();
+        assert_eq!(settled, Resolved { redirect: None, ..live.clone() });
+        let back = resolve("start=-60s&delay=30s", Ext::M3u8).unwrap().redirect;
+        assert_eq!(back.as_deref(), Some("start=2026-01-02T03:02:35.678Z&delay=30s"));
         assert_eq!((live.end, live.start.map(WallTime::ms)), (None, Some(EDGE.ms() - 30_000)));
         let flv = resolve("delay=30s", Ext::Flv).unwrap();
         assert_eq!((flv.redirect, flv.start), (None, live.start));
         let clip = resolve("start=-90s&end=now&delay=30s", Ext::Mp4).unwrap();
         assert_eq!(clip.redirect.unwrap(), "start=2026-01-02T03:02:05.678Z&end=2026-01-02T03:03:35.678Z");
         assert_eq!(resolve("delay=30", Ext::Jpg).unwrap().at, live.start);
-        assert_eq!(resolve("delay=30&start=1", Ext::M3u8), Err(SpanError::DelayMovesNothing));
+        assert_eq!(resolve("delay=30&start=1", Ext::Flv), Err(SpanError::DelayMovesNothing));
+        assert_eq!(resolve("delay=30&start=1&end=2", Ext::M3u8), Err(SpanError::DelayMovesNothing));
         assert_eq!(resolve("delay=30", Ext::Mp4), Err(SpanError::Missing("start")));
         assert_eq!(
             resolve("start=&delay=1", Ext::M3u8).unwrap().redirect.unwrap(),
-            "start=2026-01-02T03:04:04.678Z"
+            "start=2026-01-02T03:04:04.678Z&delay=1"
         );
     }
 

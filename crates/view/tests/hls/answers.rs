@@ -22,7 +22,8 @@ fn at(ms: i64) -> WallTime {
 
 fn request(world: &World, start: Option<i64>, end: Option<i64>) -> MediaRequest {
     let gaps = GapPolicy::Collapse;
-    MediaRequest { start: start.map(at), end: end.map(at), gaps, skip: None, clock: world.wall() }
+    let (start, end) = (start.map(at), end.map(at));
+    MediaRequest { start, end, shift_ns: None, gaps, skip: None, clock: world.wall() }
 }
 
 fn ask(world: &World, start: Option<i64>, end: Option<i64>) -> Result<Playlist, HlsError> {
@@ -194,20 +195,38 @@ fn start_alone_grows_into_live_and_begins_playback_there() {
 }
 
 #[test]
-fn a_delayed_playlist_is_the_redirect_of_its_delay() {
+fn a_delayed_playlist_begins_and_grows_late() {
     let mut world = World::new();
-    let _publisher = world.publish_open(&plain(43_000), |_| {});
+    let mut publisher = world.publish_open(&Run { audio_hz: 0, ..plain(43_000) }, |_| {});
     let edge = world.stream().edge().unwrap().2;
     let query = MediaQuery::parse("delay=30s&x=1").unwrap();
     let to = query.resolve(Ext::M3u8, edge).unwrap().redirect.unwrap();
-    assert_eq!(to, format!("start={}&x=1", format_wall(WallTime::from_ms(edge.ms() - 30_000))));
+    assert_eq!(to, format!("start={}&delay=30s&x=1", format_wall(WallTime::from_ms(edge.ms() - 30_000))));
     let again = MediaQuery::parse(&to).unwrap();
-    let times = again.resolve(Ext::M3u8, edge).unwrap();
-    let request = MediaRequest::new(&again, &times, world.wall()).unwrap();
-    let list = list(&playlists().media(&world.stream(), &request).unwrap());
-    let listed_ms = list.segments.iter().map(|s| s.us).sum::<i64>() / 1000;
-    let behind_ms = listed_ms - (list.start.unwrap() * 1000.0) as i64 + (edge.ms() - T0_MS - 42_000);
-    assert!((29_990..=30_010).contains(&behind_ms), "playback begins {behind_ms} ms behind");
+    let fetch = |world: &World| {
+        let times = again.resolve(Ext::M3u8, world.stream().edge().unwrap().2).unwrap();
+        assert_eq!(times.redirect, None);
+        let request = MediaRequest::new(&again, &times, world.wall()).unwrap();
+        list(&playlists().media(&world.stream(), &request).unwrap())
+    };
+    // Whether a player begins at EXT-X-START or the hold-back of 6 s before the end, it is 30 s late.
+    let first = fetch(&world);
+    assert_eq!((msns(&first), first.start, first.ended), (vec![6, 7, 8], Some(0.96), false));
+    for n in 1075..1176 {
+        world.ms = n * 40;
+        let rap = if n % 50 == 0 { Rap::Closed } else { Rap::None };
+        publisher.push(picture(n * 3600, 0, rap), world.now()).unwrap();
+    }
+    assert_eq!(msns(&fetch(&world)), [6, 7, 8, 9, 10]);
+    // What was recorded before it ended is told to its end.
+    drop(publisher);
+    world.ms += 60_000;
+    assert_eq!(msns(&fetch(&world)), (6..24).collect::<Vec<_>>());
+    // With less on the tape than the delay, its first segment waits for the rest.
+    let short = MediaQuery::parse("start=1&delay=1h").unwrap();
+    let times = short.resolve(Ext::M3u8, edge).unwrap();
+    let request = MediaRequest::new(&short, &times, world.wall()).unwrap();
+    assert_eq!(msns(&list(&playlists().media(&world.stream(), &request).unwrap())), [0]);
 }
 
 #[test]

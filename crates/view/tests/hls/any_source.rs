@@ -20,7 +20,7 @@ struct Told {
 }
 
 fn request(world: &World, start: Option<WallTime>, end: Option<WallTime>) -> MediaRequest {
-    MediaRequest { start, end, gaps: GapPolicy::Collapse, skip: None, clock: world.wall() }
+    MediaRequest { start, end, shift_ns: None, gaps: GapPolicy::Collapse, skip: None, clock: world.wall() }
 }
 
 fn fetch(playlists: &Playlists, world: &World, request: &MediaRequest) -> Result<List, HlsError> {

@@ -57,7 +57,14 @@ fn publish(world: &mut World, dir: &Path) {
 /// Writes a playlist of everything from `start` on, and all it lists, into a folder.
 fn write_out(world: &World, start: WallTime, dir: &Path) {
     let (start, end) = (Some(start), Some(world.wall()));
-    let request = MediaRequest { start, end, gaps: GapPolicy::Collapse, skip: None, clock: world.wall() };
+    let request = MediaRequest {
+        start,
+        end,
+        shift_ns: None,
+        gaps: GapPolicy::Collapse,
+        skip: None,
+        clock: world.wall(),
+    };
     let stream = world.stream();
     let text = Playlists::new(HlsConfig::default()).media(&stream, &request).unwrap().to_bytes();
     std::fs::write(dir.join("media.m3u8"), &text).unwrap();
