@@ -20,6 +20,7 @@ import { checkEmpty } from './checks/empty.js';
 import { checkGap } from './checks/gap.js';
 import { checkLive } from './checks/live.js';
 import { checkNumbers } from './checks/numbers.js';
+import { checkOpen } from './checks/open.js';
 import { checkPhone } from './checks/phone.js';
 import { checkSeek } from './checks/seek.js';
 import { checkStranger } from './checks/stranger.js';
@@ -73,6 +74,7 @@ async function run() {
     if (own !== null) {
       await checkStranger({ ...scene, own });
       await checkGap({ ...scene, own });
+      await checkOpen({ ...scene, own });
     }
     if (numbers !== null) await checkNumbers({ ...scene, base: numbers.base, stream: NUMBERS_STREAM, source });
   } finally {

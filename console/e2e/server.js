@@ -57,10 +57,11 @@ export class OwnServer {
   /**
    * Publishes a test picture with a tone until `unpublish`.
    * @param {string} stream
+   * @param {string[]} [encoder] further settings of the encoder
    */
-  async publish(stream) {
+  async publish(stream, encoder = []) {
     const sources = ['-re', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25', '-re', '-f', 'lavfi', '-i', 'sine=frequency=440'];
-    const video = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '50', '-b:v', '800k'];
+    const video = ['-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '50', '-b:v', '800k', ...encoder];
     await this.#publish(stream, [...sources, ...video, '-c:a', 'aac', '-b:a', '64k']);
   }
 

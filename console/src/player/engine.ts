@@ -32,6 +32,13 @@ const FRAME_INSIDE = 0.25;
  */
 const SEEK_INSIDE_S = 0.001;
 
+/**
+ * How many segments may go into the browser without anything to play coming of them. Its decoder waits for an IDR
+ * picture, and a stream of open GOPs may have none but its first; with key frames every two seconds, one every
+ * sixteen seconds is waited for.
+ */
+const SWALLOWED_MAX = 8;
+
 /** What the engine tells. */
 export interface EngineEvents {
   /** The source cannot be played (any more). */
@@ -55,6 +62,7 @@ export class Engine {
   #frame: number | null = null;
   #begun = false;
   #repaired = -Infinity;
+  #swallowed = 0;
 
   constructor(video: HTMLVideoElement, events: EngineEvents) {
     this.#video = video;
@@ -95,6 +103,7 @@ export class Engine {
     this.#entry = null;
     this.#frame = null;
     this.#begun = false;
+    this.#swallowed = 0;
     if (this.#video.hasAttribute('src')) {
       this.#video.removeAttribute('src');
       this.#video.load();
@@ -232,6 +241,8 @@ export class Engine {
     });
     // The place was sought before any picture's was known.
     hls.on(Events.FRAG_BUFFERED, () => {
+      this.#swallowed = this.#video.buffered.length === 0 ? this.#swallowed + 1 : 0;
+      if (this.#swallowed === SWALLOWED_MAX) this.#events.onFailure(undecodable());
       changed();
       if (this.#entry !== null) this.seek(this.#entry);
     });
@@ -245,7 +256,8 @@ export class Engine {
       this.#hls?.recoverMediaError();
       return;
     }
-    this.#events.onFailure(problemOfHls(data));
+    const broken = this.#video.error?.code === MediaError.MEDIA_ERR_DECODE;
+    this.#events.onFailure(broken ? undecodable() : problemOfHls(data));
   }
 
   /** Keeps the media time of the frame on screen, where the browser tells it. */
@@ -281,6 +293,18 @@ function bodyOf(data: ErrorData): string {
   const details: unknown = data.networkDetails;
   if (!(details instanceof XMLHttpRequest)) return '';
   return details.responseType === '' || details.responseType === 'text' ? details.responseText : '';
+}
+
+function undecodable(): Problem {
+  return new Problem({
+    status: 0,
+    title: 'This browser cannot decode this stream from here',
+    detail:
+      'Most often its key frames are open: pictures beside them refer to pictures before them, and browsers decode from ' +
+      'IDR pictures only. VLC and ffplay play it; from an encoder set to closed GOPs it plays everywhere.',
+    type: '',
+    retryAfter: null,
+  });
 }
 
 function unsupported(): Problem {
