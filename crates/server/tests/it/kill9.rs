@@ -13,7 +13,7 @@ const FRAME_MS: i64 = 40;
 /// Beyond part and frame: what a packet takes from FFmpeg's log of sent packets through its interleaving, loopback,
 /// the server and the disk when other tests hold both cores. On a quiet machine it is a few milliseconds.
 const DELAY_MS: i64 = 1500;
-/// Three tests of this many rounds each: the 12.
+/// Three tests of this many rounds each.
 const ROUNDS: usize = 4;
 
 /// When the server is killed.
