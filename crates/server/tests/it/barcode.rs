@@ -19,8 +19,9 @@ const PLAYED: usize = 60 * RATE as usize;
 const BACK_MS: i64 = 30_000;
 /// The tape that players find when they join live, in milliseconds: three segments, as players want.
 const JOINED_MS: i64 = 8_000;
-/// The source: joining live, a minute, and what a loaded machine may be behind.
-const SOURCE_S: u32 = 110;
+/// The source: half a minute to go back to, a minute that is played half a minute late, and what a loaded machine may
+/// be behind.
+const SOURCE_S: u32 = 125;
 /// Longest wait for a minute of a stream that comes in real time.
 const MINUTE_MAX: Duration = Duration::from_secs(100);
 /// The first picture of the clip: neither a key frame nor the first of a part.
@@ -214,38 +215,33 @@ async fn live(scene: &Scene<'_>) -> (i64, [Vec<Shown>; 2]) {
     (joined_ms, [one, other])
 }
 
-/// Goes back: the instant that was asked for, and what each player showed.
-async fn back(scene: &Scene<'_>) -> (i64, [Vec<Shown>; 2]) {
-    scene.tape_has(BACK_MS + 4_000).await;
-    let answer = scene.server.get(&format!("/{STREAM}.m3u8?start=-{}s", BACK_MS / 1000)).await;
+/// Where the server sends a player that asks to go back, and the instant that stands there.
+async fn sent_back(scene: &Scene<'_>, query: &str) -> (String, i64) {
+    let answer = scene.server.get(&format!("/{STREAM}.m3u8?{query}")).await;
     assert_eq!(answer.status(), 307);
     let to = answer.headers()["location"].to_str().unwrap();
-    let asked_ms = epoch_ms(to.split_once("start=").unwrap().1);
+    let (_, query) = to.split_once('?').unwrap();
+    let start = query.split('&').find_map(|p| p.strip_prefix("start=")).unwrap();
+    let asked_ms = epoch_ms(start);
     let off = now_ms() - BACK_MS - asked_ms;
     assert!((0..=BEHIND_MS_MAX).contains(&off), "{to} is {off} ms further back than was asked");
-
-    let url = scene.server.url(&format!("/{STREAM}.m3u8?start={asked_ms}"));
-    // Without the option FFmpeg joins any list that grows at its end, whatever EXT-X-START says.
-    let ffmpeg = Player::ffmpeg(scene.dir, "back", &url, &["-prefer_x_start", "1"]);
-    let (one, other) = tokio::join!(
-        scene.play("ffmpeg, back", ffmpeg, PLAYED + SEGMENT_PICTURES),
-        range(scene, asked_ms, asked_ms + 60_000)
-    );
-    (asked_ms, [one, other])
+    (scene.server.url(&format!("/{STREAM}.m3u8?{query}")), asked_ms)
 }
 
-/// What GStreamer shows of a range as soon as its playlist is whole: it has no option like FFmpeg's, and its seek in
-/// a list that grows hangs now and then (1.22, `hlsdemux` in `playbin`).
-async fn range(scene: &Scene<'_>, start_ms: i64, end_ms: i64) -> Vec<Shown> {
-    let query = format!("start={start_ms}&end={end_ms}");
-    let list = format!("/{STREAM}/-/media.m3u8?{query}");
-    eventually("the range is whole", MINUTE_MAX, async || {
-        let answer = scene.server.get(&list).await;
-        (answer.status() == 200 && answer.text().await.unwrap().contains("#EXT-X-ENDLIST")).then_some(())
-    })
-    .await;
-    let url = scene.server.url(&format!("/{STREAM}.m3u8?{query}"));
-    Player::gstreamer(scene.dir, "back", &url, "hlsdemux ! qtdemux").ended(MINUTE_MAX).await
+/// Goes back: the instant that was asked for, and what the player showed. FFmpeg goes there and on to live; without
+/// its option it joins any list that grows at its end, whatever EXT-X-START says. GStreamer, which has none such,
+/// stays as far behind.
+async fn back(scene: &Scene<'_>) -> [(i64, Vec<Shown>); 2] {
+    scene.tape_has(BACK_MS + 4_000).await;
+    let (on, asked_ms) = sent_back(scene, &format!("start=-{}s", BACK_MS / 1000)).await;
+    let ffmpeg = Player::ffmpeg(scene.dir, "back", &on, &["-prefer_x_start", "1"]);
+    let (late, asked_late_ms) = sent_back(scene, &format!("delay={}s", BACK_MS / 1000)).await;
+    let gstreamer = Player::gstreamer(scene.dir, "back", &late, "hlsdemux ! qtdemux");
+    let (one, other) = tokio::join!(
+        scene.play("ffmpeg, back", ffmpeg, PLAYED + SEGMENT_PICTURES),
+        scene.play("GStreamer, back", gstreamer, PLAYED)
+    );
+    [(asked_ms, one), (asked_late_ms, other)]
 }
 
 /// The clip by wall clock: what each player showed of it.
@@ -275,7 +271,7 @@ async fn a_minute_live_from_half_a_minute_back_and_as_a_clip_shows_every_number_
 
     let law = Law::of(recording_ms, &source);
     let scene = Scene { server: &server, dir: dir.path(), law };
-    let ((joined_ms, live), (asked_ms, back), clips) = tokio::join!(live(&scene), back(&scene), clip(&scene));
+    let ((joined_ms, live), back, clips) = tokio::join!(live(&scene), back(&scene), clip(&scene));
     assert!(publisher.runs(), "all of it happened while it was recorded");
     let playlist = Playlist::read(&scene).await;
 
@@ -284,15 +280,17 @@ async fn a_minute_live_from_half_a_minute_back_and_as_a_clip_shows_every_number_
         let joined_at = joined_ms as f64 - playlist.wall_ms(shown[0]);
         assert!(joined_at <= JOIN_MS_MAX, "{name} began {joined_at} ms behind");
     }
-    for (name, shown) in ["ffmpeg, back", "GStreamer, back"].into_iter().zip(back) {
-        // Players begin with the segment that holds the instant; at the instant its picture is on screen.
-        let wall = |s: &Shown| playlist.wall_ms(*s);
-        let early = shown.iter().take_while(|s| wall(s) <= asked_ms as f64 - PICTURE_MS).count();
-        assert!(early < SEGMENT_PICTURES, "{name} began {early} pictures early");
-        let off = law.deviation(shown[early].number, asked_ms as f64);
-        assert!(off <= 1.0, "{name}: {} at the instant that was asked for, {off} off", shown[early].number);
-        judge(name, &shown[early..], law, &playlist);
-    }
+    let [(asked_ms, ffmpeg), (asked_late_ms, gstreamer)] = back;
+    // FFmpeg begins with the segment that holds the instant; at the instant its picture is on screen.
+    let early = ffmpeg.iter().take_while(|s| playlist.wall_ms(**s) <= asked_ms as f64 - PICTURE_MS).count();
+    assert!(early < SEGMENT_PICTURES, "ffmpeg began {early} pictures early");
+    let off = law.deviation(ffmpeg[early].number, asked_ms as f64);
+    assert!(off <= 1.0, "{} at the instant that was asked for, {off} off", ffmpeg[early].number);
+    judge("ffmpeg, back", &ffmpeg[early..], law, &playlist);
+    // GStreamer begins three segments before the end of the list: within one of the instant.
+    let off = (playlist.wall_ms(gstreamer[0]) - asked_late_ms as f64).abs();
+    assert!(off <= SEGMENT_PICTURES as f64 * PICTURE_MS, "GStreamer began {off} ms from what was asked for");
+    judge("GStreamer, back", &gstreamer, law, &playlist);
     for (name, shown) in ["ffmpeg, clip", "GStreamer, clip"].into_iter().zip(clips) {
         let numbers: Vec<u32> = shown.iter().map(|s| s.number).collect();
         let want: Vec<u32> = (CLIP_FIRST..).take(PLAYED).collect();
