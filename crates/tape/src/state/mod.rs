@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::{MediaTime, Packet, TrackConfig, WallTime};
+use media::{MediaTime, Packet, TrackConfig};
 use uuid::Uuid;
 
 use crate::clock::WallMap;
@@ -19,7 +19,7 @@ use crate::journal::{EndReason, Record, SpanRecord};
 use crate::live::{Assembler, Counters, Opening, Ring, Step};
 use crate::log::{Op, Outcome, RecoveredStream};
 use crate::part::Part;
-use crate::publisher::PublisherInfo;
+use crate::publisher::{Arrival, PublisherInfo};
 use crate::run::{ExtentInfo, RunState};
 
 const NS_PER_S: i64 = 1_000_000_000;
@@ -35,8 +35,8 @@ pub(crate) struct Live {
     /// Tells this publisher from an earlier one of the same stream.
     pub token: u64,
     pub info: PublisherInfo,
-    pub since: crate::publisher::Arrival,
-    pub last: crate::publisher::Arrival,
+    pub since: Arrival,
+    pub last: Arrival,
     pub tracks: Arc<[TrackConfig]>,
     pub opening: Opening,
     pub assembler: Option<Assembler>,
@@ -55,7 +55,7 @@ pub(crate) struct Live {
 /// Packets of tracks that the open extent has no place for.
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
-    pub held: Vec<(Packet, WallTime)>,
+    pub held: Vec<(Packet, Arrival)>,
 }
 
 /// A known initialisation segment.
