@@ -32,11 +32,15 @@ pub enum Bug {
     SkipAssetSync,
     /// An asset's file is acknowledged before its name is durable.
     SkipAssetDirSync,
+    /// Retention takes extents that clips hold.
+    ForgetPins,
+    /// A deleted extent is unlinked before the journal says so.
+    UnlinkEarly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -51,6 +55,8 @@ impl Bug {
         Self::SealEarly,
         Self::SkipAssetSync,
         Self::SkipAssetDirSync,
+        Self::ForgetPins,
+        Self::UnlinkEarly,
     ];
 }
 

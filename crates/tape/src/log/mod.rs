@@ -18,7 +18,7 @@ pub(crate) use commit::{Share, commit};
 pub(crate) use committer::{CommitSink, Committer, LogHandle};
 pub use io::{FileIo, Io, StdIo};
 pub(crate) use layout::Layout;
-pub use recover::RecoverError;
+pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
 pub use verify::{Finding, verify_stream};
 pub(crate) use writer::StreamLog;
