@@ -36,11 +36,13 @@ pub enum Bug {
     ForgetPins,
     /// A deleted extent is unlinked before the journal says so.
     UnlinkEarly,
+    /// The names of copies that stay of an erased extent are not durable before the journal tells of them.
+    SkipCopyDirSync,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -57,6 +59,7 @@ impl Bug {
         Self::SkipAssetDirSync,
         Self::ForgetPins,
         Self::UnlinkEarly,
+        Self::SkipCopyDirSync,
     ];
 }
 

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
-use media::WallTime;
+use media::{MediaTime, WallTime};
 use uuid::Uuid;
 
 use super::State;
 use super::runs::clock_of;
 use crate::ids::{ExtentNo, RunId};
-use crate::journal::{DeletedExtent, Record, SpanRecord};
+use crate::journal::{DeletedExtent, KeptExtent, Record, SpanRecord};
 use crate::log::{Protection, RecoveredRun};
 use crate::plant::{Bug, planted};
 use crate::run::{ExtentInfo, RecordingSpan};
@@ -95,6 +95,8 @@ pub(crate) struct Retained {
     pub protected: BTreeMap<Uuid, Protection>,
     pub leases: HashMap<ExtentNo, Lease>,
     pub doomed: Vec<Doomed>,
+    /// Extents that are being erased: nothing new may hold them.
+    pub going: BTreeSet<ExtentNo>,
     /// Wall times whose media was removed, in order.
     pub removed: Vec<Range<WallTime>>,
 }
@@ -188,21 +190,22 @@ impl State {
         if gone.is_empty() {
             return None;
         }
-        Some(self.doom(&gone, now))
+        Some(self.doom(&gone, &[], now))
     }
 
-    /// What the journal says of extents that go.
-    pub(crate) fn deletion(&self, doomed: &[Doomed]) -> Record {
-        let told = |d: &Doomed| {
-            let ExtentInfo { no, last_part, start, end, .. } = d.extent;
-            DeletedExtent { extent: no, part: last_part, start, end }
-        };
-        let (msn, dsn) = (self.counters.msn, self.counters.dsn);
-        Record::Delete { extents: doomed.iter().map(told).collect(), kept: Vec::new(), msn, dsn }
+    /// What the journal says of extents that go, and of the copies that stay.
+    pub(crate) fn deletion(
+        &self,
+        gone: impl Iterator<Item = (RunId, ExtentInfo)>,
+        kept: Vec<KeptExtent>,
+    ) -> Record {
+        let told =
+            gone.map(|(_, e)| DeletedExtent { extent: e.no, part: e.last_part, start: e.start, end: e.end });
+        Record::Delete { extents: told.collect(), msn: self.counters.msn, dsn: self.counters.dsn, kept }
     }
 
     /// Takes extents out of what is shown.
-    fn doom(&mut self, gone: &BTreeSet<ExtentNo>, now: Duration) -> Gone {
+    pub(super) fn doom(&mut self, gone: &BTreeSet<ExtentNo>, kept: &[KeptExtent], now: Duration) -> Gone {
         let (mut doomed, mut vanished, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for run in &mut self.runs {
             let taken: Vec<ExtentInfo> =
@@ -212,6 +215,8 @@ impl State {
             }
             let before = run.recordings();
             run.extents.retain(|e| !gone.contains(&e.no));
+            run.extents.extend(kept.iter().filter(|k| k.run == run.id).map(shown));
+            run.extents.sort_by_key(|e| e.first_part);
             run.find_holes();
             let left = run.recordings();
             let is_left = |r: &RecordingSpan| left.iter().any(|l| l.asset == r.asset);
@@ -222,14 +227,18 @@ impl State {
             vanished.extend(before.into_iter().filter(|r| !is_left(r)));
             for extent in taken {
                 if let Some(clock) = &run.clock {
-                    self.retained.remember(clock.wall(extent.start)..clock.wall(extent.end));
+                    let left = kept.iter().filter(|k| k.run == run.id).map(|k| k.facts.start..k.facts.end);
+                    for gone in without(extent.start..extent.end, left) {
+                        self.retained.remember(clock.wall(gone.start)..clock.wall(gone.end));
+                    }
                 }
                 doomed.push(Doomed { run: run.id, extent, since: now, told: false });
             }
         }
         self.runs.retain(|r| !r.extents.is_empty() || r.ended.is_none());
         self.retained.doomed.extend(&doomed);
-        Gone { record: self.deletion(&doomed), doomed, vanished, changed }
+        let record = self.deletion(doomed.iter().map(|d| (d.run, d.extent)), kept.to_vec());
+        Gone { record, doomed, vanished, changed }
     }
 
     /// An extent that is shown, or was a moment ago.
@@ -247,4 +256,35 @@ fn span_needs(span: &SpanRecord, e: &ExtentInfo, after: Option<&ExtentInfo>) -> 
     // Decoding begins at a key frame, which may lie in the extent before the one in which the span begins.
     let Some(next) = after.filter(|n| e.end <= span.start && n.start < span.end) else { return false };
     !next.entry || span.start < next.start.plus_ns(REORDER_NS)
+}
+
+/// A copy as an extent of its run.
+fn shown(kept: &KeptExtent) -> ExtentInfo {
+    ExtentInfo {
+        no: kept.extent,
+        init: kept.init,
+        epoch: kept.epoch,
+        first_part: kept.part,
+        last_part: kept.facts.part,
+        start: kept.facts.start,
+        end: kept.facts.end,
+        bytes: kept.bytes,
+        sealed: true,
+        entry: kept.facts.entry,
+    }
+}
+
+/// A range without others, which are in order.
+pub(crate) fn without(
+    range: Range<MediaTime>,
+    others: impl Iterator<Item = Range<MediaTime>>,
+) -> Vec<Range<MediaTime>> {
+    let (mut at, mut left) = (range.start, Vec::new());
+    for other in others.filter(|o| o.end > range.start && o.start < range.end) {
+        left.push(at..other.start);
+        at = at.max(other.end);
+    }
+    left.push(at..range.end);
+    left.retain(|r| r.start < r.end);
+    left
 }

@@ -1,6 +1,7 @@
 //! A stream: one name, one tape, at most one publisher, any number of readers. Readers take snapshots and hold
 //! nothing.
 
+mod erase;
 mod retention;
 
 use std::ops::Range;
@@ -26,6 +27,7 @@ use crate::read::{LiveCursor, LiveItem, Piece, ReadError};
 use crate::run::{ExtentInfo, RecordingSpan, RunInfo};
 use crate::state::{Effects, Live, State};
 
+pub use erase::{EraseError, Erased};
 pub use retention::Expired;
 
 /// A publisher with the same key may take over from one that has been silent this long.
@@ -434,6 +436,9 @@ impl Stream {
     pub async fn pin(&self, asset: Uuid, spans: Vec<SpanRecord>) -> Result<(), Fault> {
         {
             let mut state = self.lock();
+            if spans.iter().any(|span| state.is_going(span)) {
+                return Err(Fault::being_erased());
+            }
             state.pins.insert(asset, spans.clone());
             self.log.submit([Op::Journal(Record::Pin { asset, spans })]);
         }
