@@ -28,4 +28,5 @@ mod power_cut;
 mod publish;
 mod rest;
 mod restart;
+mod retention;
 mod splits;

@@ -287,12 +287,19 @@ impl Stream {
 
     /// Bytes of an extent: shared memory for parts that the ring still holds, file ranges for the rest. Opens the
     /// file when needed and reads nothing.
+    ///
+    /// Whoever is sent it is a viewer: the extent and the next ones are held for him for a moment.
     pub fn read(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
+        self.lock().lease(no, self.volume.now());
+        self.peek(no, range)
+    }
+
+    /// The same for the house's own needs: holds nothing.
+    pub fn peek(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
         let mut pieces = Vec::new();
         let mut at = range.start;
         {
-            let mut state = self.lock();
-            state.lease(no, self.volume.now());
+            let state = self.lock();
             for part in state.ring.parts().filter(|p| p.extent == no) {
                 let end = part.offset + u64::from(part.index.len);
                 if part.offset > at || end <= at || at >= range.end {

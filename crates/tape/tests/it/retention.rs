@@ -177,6 +177,12 @@ async fn clips_and_protections_hold_what_they_need() {
     stream.protect(kept, protection.clone()).await.unwrap();
     stream.expire(&wanted(1, 6), Viewers::Yield).await.unwrap();
     assert_eq!(extents(&stream), [2, 3, 5]);
+    let last = stream.runs(WallTime::MIN..WallTime::MAX).pop().unwrap();
+    assert_eq!(
+        (last.end, last.closed_end),
+        (last.extents[0].end, last.extents[0].end),
+        "the tape ends with it"
+    );
     assert_eq!(stream.protections(), [(kept, protection)]);
     stream.unpin(clip).await.unwrap();
     assert!(stream.unprotect(kept).await.unwrap());
