@@ -168,11 +168,10 @@ impl Stream {
         let state = self.lock();
         let infos = state.runs.iter().flat_map(|run| {
             let Some(clock) = run.clock.as_ref() else { return Vec::new() };
-            let (from, to) = (clock.media(range.start), clock.media(range.end));
-            let overlaps =
-                |info: &RunInfo| clock.wall(info.end) > range.start && clock.wall(info.start) < range.end;
-            let mut infos = run.infos(|extents| overlapping(extents, &(from..to)));
-            infos.retain(overlaps);
+            let spans = clock.spans(&range, MediaTime::MIN..MediaTime::MAX);
+            let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Vec::new() };
+            let mut infos = run.infos(|extents| overlapping(extents, &(first.start..last.end)));
+            infos.retain(|info| spans.iter().any(|s| s.end > info.start && s.start < info.end));
             infos
         });
         infos.collect()
