@@ -32,11 +32,19 @@ pub enum Bug {
     SkipAssetSync,
     /// An asset's file is acknowledged before its name is durable.
     SkipAssetDirSync,
+    /// Journal lines that could not be written are forgotten.
+    ForgetLines,
+    /// The space that is kept for the journal is not let go on a full volume.
+    KeepReserve,
+    /// Media is written into the space that is kept for the journal.
+    MediaInReserve,
+    /// The space that is kept for the journal is never taken back, so that recording never goes on.
+    StayFull,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -51,6 +59,10 @@ impl Bug {
         Self::SealEarly,
         Self::SkipAssetSync,
         Self::SkipAssetDirSync,
+        Self::ForgetLines,
+        Self::KeepReserve,
+        Self::MediaInReserve,
+        Self::StayFull,
     ];
 }
 

@@ -29,6 +29,22 @@ pub struct ExtentInfo {
     pub sealed: bool,
 }
 
+impl ExtentInfo {
+    /// One that has no part yet.
+    pub(crate) fn begun(no: ExtentNo, init: (InitId, u32), first: (u32, PartNo)) -> Self {
+        Self {
+            no,
+            init: init.0,
+            epoch: first.0,
+            first_part: first.1,
+            start: MediaTime::MAX,
+            end: MediaTime::MIN,
+            bytes: u64::from(init.1),
+            sealed: false,
+        }
+    }
+}
+
 /// An immutable snapshot of one run.
 #[derive(Debug, Clone)]
 pub struct RunInfo {

@@ -145,6 +145,14 @@ pub enum Record {
         /// The asset from here on.
         asset: Uuid,
     },
+    /// From here on nothing is recorded for another reason than the end of the run before tells, until the next run
+    /// or the next such line: somebody publishes to a volume that takes nothing, or leaves it.
+    Gap {
+        /// From this instant on.
+        since: WallTime,
+        /// The reason.
+        reason: GapReason,
+    },
     /// A clip holds these ranges.
     Pin {
         /// The asset.

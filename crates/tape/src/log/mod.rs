@@ -3,23 +3,29 @@
 
 mod commit;
 mod committer;
+mod health;
 pub mod io;
 mod layout;
 mod recover;
+mod reserve;
 pub(crate) mod scan;
 pub(crate) mod sidecar;
+mod tick;
 mod verify;
 mod writer;
 
+pub(crate) use commit::{Disk, Op, Outcome, Room};
 pub use commit::{Fault, FaultKind};
-pub(crate) use commit::{Op, Outcome};
 #[cfg(feature = "sim")]
 pub(crate) use commit::{Share, commit};
 pub(crate) use committer::{CommitSink, Committer, LogHandle};
-pub use io::{FileIo, Io, StdIo};
+pub use health::DiskHealth;
+pub(crate) use health::Health;
+pub use io::{FileIo, Io, Space, StdIo};
 pub(crate) use layout::Layout;
 pub use recover::RecoverError;
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
+pub(crate) use reserve::Reserve;
 pub use verify::{Finding, verify_stream};
 pub(crate) use writer::StreamLog;
 

@@ -22,6 +22,7 @@ use crate::index::ExtentIndex;
 use crate::journal::{EndReason, JournalError, Record, SealFacts, SpanRecord, decode, encode};
 use crate::live::Counters;
 use crate::plant::{Bug, planted};
+use crate::state::GapMark;
 
 /// Bytes at the journal's end that a recovery writes again: more than an hour of a failing volume leaves.
 const REWRITE_BYTES: usize = 64 * 1024;
@@ -77,6 +78,7 @@ pub(crate) struct RecoveredStream {
     pub created: WallTime,
     pub runs: Vec<RecoveredRun>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub gap_marks: Vec<GapMark>,
     pub inits: BTreeMap<InitId, (Bytes, Arc<[TrackConfig]>)>,
     pub counters: Counters,
     pub log: StreamLog,
@@ -91,6 +93,7 @@ struct Told {
     runs: BTreeMap<RunId, RecoveredRun>,
     extents: BTreeMap<ExtentNo, ToldExtent>,
     pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    gap_marks: Vec<GapMark>,
     next_part: PartNo,
     /// Damage of the journal that is already told.
     damage: Vec<(u64, u64)>,
@@ -139,6 +142,7 @@ impl Told {
             Record::Unpin { asset } => {
                 self.pins.remove(&asset);
             }
+            Record::Gap { since, reason } => self.gap_marks.push(GapMark { since, reason }),
             Record::Damage { at, end } => self.damage.push((at, end)),
         }
     }
@@ -278,13 +282,15 @@ impl Recovery {
             });
             return self.learn_init(no, told.init);
         }
-        let Some((scanned, file)) = self.scan(no)? else { return Ok(()) };
+        // Of an extent that could not be synced only what was by then is believed.
+        let limit = told.seal.as_ref().map_or(u64::MAX, |(bytes, _)| *bytes);
+        let Some((scanned, file)) = self.scan(no, limit)? else { return Ok(()) };
         self.keep(no, (told.run, told.epoch, told.part), &scanned, &*file)
     }
 
     /// An extent whose line, or its run's, was lost with the power. Its own trailers say what they said.
     fn adopt(&mut self, no: ExtentNo, told: bool) -> Result<(), RecoverError> {
-        let Some((scanned, file)) = self.scan(no)? else { return Ok(()) };
+        let Some((scanned, file)) = self.scan(no, u64::MAX)? else { return Ok(()) };
         let Some(first) = scanned.first.clone() else { return Ok(()) };
         self.notes
             .push(format!("the journal lacks lines of extent {no}; its own trailers say what they said"));
@@ -308,10 +314,11 @@ impl Recovery {
         self.keep(no, (run, epoch, part), &scanned, &*file)
     }
 
-    fn scan(&mut self, no: ExtentNo) -> Result<Option<Scanned>, RecoverError> {
+    fn scan(&mut self, no: ExtentNo, limit: u64) -> Result<Option<Scanned>, RecoverError> {
         let path = self.layout.extent(no);
         let file = self.io.open(&path).map_err(at(&path))?;
-        let scanned = scan(&*file, no).map_err(at(&path))?.filter(|s| s.first.is_some());
+        let scanned = scan(&*file, no).map_err(at(&path))?.map(|s| s.up_to(limit));
+        let scanned = scanned.filter(|s| s.first.is_some());
         if scanned.is_none() {
             self.notes.push(format!("extent {no} holds no whole part and is removed"));
             self.io.remove(&path).map_err(at(&path))?;
@@ -367,7 +374,7 @@ impl Recovery {
             return Ok(());
         }
         let path = self.layout.extent(no);
-        let file = self.io.open(&path).map_err(at(&path))?;
+        let file = self.io.open_read(&path).map_err(at(&path))?;
         let mut head = vec![0; 256 * 1024];
         let n = file.read_at(&mut head, 0).map_err(at(&path))?;
         match media::container::mp4::read_init(&head[..n]) {
@@ -443,6 +450,7 @@ impl Recovery {
             created,
             runs: self.told.runs.into_values().collect(),
             pins: self.told.pins,
+            gap_marks: self.told.gap_marks,
             inits: self.inits,
             counters,
             log,
@@ -453,14 +461,14 @@ impl Recovery {
 
 /// The index of a sealed extent: from its sidecar, else from itself.
 pub(crate) fn load_index(io: &dyn Io, layout: &Layout, no: ExtentNo, bytes: u64) -> io::Result<ExtentIndex> {
-    if let Ok(file) = io.open(&layout.sidecar(no)) {
+    if let Ok(file) = io.open_read(&layout.sidecar(no)) {
         let mut side = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut side, 0)?;
         if let Some(index) = decode_sidecar(&side, no, bytes) {
             return Ok(index);
         }
     }
-    let file = io.open(&layout.extent(no))?;
+    let file = io.open_read(&layout.extent(no))?;
     let scanned = scan(&*file, no)?;
     scanned
         .map(|s| s.index)

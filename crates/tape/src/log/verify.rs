@@ -44,7 +44,7 @@ impl Verify<'_> {
     }
 
     fn journal(&mut self) -> io::Result<Vec<Record>> {
-        let file = self.io.open(&self.layout.journal())?;
+        let file = self.io.open_read(&self.layout.journal())?;
         let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut bytes, 0)?;
         let (records, _, errors) = decode(&bytes);
@@ -82,7 +82,7 @@ impl Verify<'_> {
                 self.find(Some(no), "the journal does not know it");
                 continue;
             };
-            let file = self.io.open(&self.layout.extent(no))?;
+            let file = self.io.open_read(&self.layout.extent(no))?;
             let Some(scanned) = scan(&*file, no)? else {
                 self.find(Some(no), "its head cannot be read");
                 continue;
@@ -123,7 +123,7 @@ impl Verify<'_> {
     }
 
     fn sidecar(&mut self, no: ExtentNo, s: &ScannedExtent, bytes: u64) {
-        let Ok(file) = self.io.open(&self.layout.sidecar(no)) else { return };
+        let Ok(file) = self.io.open_read(&self.layout.sidecar(no)) else { return };
         let mut side = vec![0; file.len().unwrap_or(0) as usize];
         let read = file.read_exact_at(&mut side, 0).is_ok();
         if read && decode_sidecar(&side, no, bytes).is_some_and(|i| i != s.index) {

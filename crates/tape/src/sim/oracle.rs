@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::fs::SimIo;
 use crate::ids::{PartNo, RunId};
+use crate::journal::EndReason;
 use crate::log::{Io, Layout, load_index, verify_stream};
 use crate::part::Part;
 use crate::state::State;
@@ -24,6 +25,8 @@ pub(crate) struct Oracle {
     doubtful: BTreeSet<(RunId, PartNo)>,
     /// Assets whose journal line was acknowledged.
     kept: BTreeSet<Uuid>,
+    /// Runs whose end was written before an acknowledged line, and why they ended.
+    ends: BTreeMap<RunId, EndReason>,
 }
 
 impl Oracle {
@@ -47,6 +50,14 @@ impl Oracle {
 
     pub(super) fn kept(&mut self, asset: Uuid) {
         self.kept.insert(asset);
+    }
+
+    pub(super) fn keeps(&self, asset: Uuid) -> bool {
+        self.kept.contains(&asset)
+    }
+
+    pub(super) fn ends(&mut self, ends: Vec<(RunId, EndReason)>) {
+        self.ends.extend(ends);
     }
 
     /// The stream's folder is gone: fine as long as nothing of it was acknowledged.
@@ -90,6 +101,15 @@ impl Oracle {
             .collect();
         if let Some(lost) = self.kept.iter().find(|a| !assets.contains(a)) {
             return Err(format!("acknowledged journal line for {lost} is lost"));
+        }
+        let end = |run: &RunId| state.runs.iter().find(|r| r.id == *run).and_then(|r| r.ended);
+        if let Some((run, reason)) =
+            self.ends.iter().find(|(id, reason)| end(id).is_some_and(|e| e != **reason))
+        {
+            return Err(format!(
+                "run {run} ended for {reason:?} and is told to have ended for {:?}",
+                end(run)
+            ));
         }
         // What came back from a sound disk is as good as acknowledged from now on.
         self.durable.extend(shown.into_iter().filter(|p| !self.doubtful.contains(p)));

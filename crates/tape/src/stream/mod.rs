@@ -190,9 +190,14 @@ impl Stream {
     /// The extent that holds a part of a run.
     pub fn extent_of(&self, run: RunId, part: PartNo) -> Option<ExtentNo> {
         let state = self.lock();
-        let run = state.runs.iter().rev().find(|r| r.id == run)?;
-        let after = run.extents.partition_point(|e| e.first_part <= part);
-        Some(run.extents.get(after.checked_sub(1)?)?.no)
+        let holder = |extents: &[crate::ExtentInfo]| {
+            let after = extents.partition_point(|e| e.first_part <= part);
+            Some(extents.get(after.checked_sub(1)?)?.no)
+        };
+        if let Some(shown) = state.passing_runs().find(|r| r.id == run) {
+            return holder(&shown.extents);
+        }
+        holder(&state.runs.iter().rev().find(|r| r.id == run)?.extents)
     }
 
     /// Wall time of the oldest media, and of the end of what can be read now.
@@ -205,16 +210,35 @@ impl Stream {
         Some(clock.wall(start)..last_clock.wall(last.closed_end))
     }
 
-    /// Stretches without media between runs that overlap a range.
+    /// Stretches without media that overlap a range: between runs, and up to now while somebody publishes and nothing
+    /// is recorded.
     pub fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
+        let gaps = self.lock().gaps().into_iter();
+        gaps.filter(|g| g.start < range.end && g.end > range.start).collect()
+    }
+
+    /// As [`Stream::runs`], and with them what is only in memory and on no tape: runs that are shown while nothing can
+    /// be recorded. For the live edge; what is made of them is soon gone.
+    pub fn shown_runs(&self, range: Range<WallTime>) -> Vec<RunInfo> {
+        let mut runs = self.runs(range.clone());
+        let overlaps = |r: &RunInfo| r.clock.wall(r.end) > range.start && r.wall_start() < range.end;
+        runs.extend(self.lock().passing_runs().filter(overlaps));
+        runs.sort_by_key(|r| r.id);
+        runs
+    }
+
+    /// As [`Stream::window`], with what is only shown.
+    pub fn shown_window(&self) -> Option<Range<WallTime>> {
+        let recorded = self.window();
+        let shown: Vec<_> = self.lock().passing_runs().map(|r| r.wall_start()..r.wall_end()).collect();
+        let both = |a: Range<WallTime>, b: Range<WallTime>| a.start.min(b.start)..a.end.max(b.end);
+        recorded.into_iter().chain(shown).reduce(both)
+    }
+
+    /// Why nothing is recorded although somebody publishes; `None` while all is well.
+    pub fn halted(&self) -> Option<crate::GapReason> {
         let state = self.lock();
-        let recorded: Vec<_> = state.runs.iter().filter_map(|r| r.info(|_| 0..0)).collect();
-        let between = recorded.windows(2).map(|w| Gap {
-            start: w[0].wall_end(),
-            end: w[1].wall_start(),
-            reason: w[0].ended.unwrap_or(EndReason::Crash).gap(),
-        });
-        between.filter(|g| g.start < g.end && g.start < range.end && g.end > range.start).collect()
+        state.halted.filter(|_| state.live.is_some())
     }
 
     /// The newest run, and how far it has been received, in its own and in wall time.
@@ -271,6 +295,9 @@ impl Stream {
             let state = self.lock();
             if let Some(open) = state.open.as_ref().filter(|i| i.no == no) {
                 return Ok(open.clone());
+            }
+            if let Some(shown) = state.passing_index(no) {
+                return Ok(shown);
             }
             let extents = state.runs.iter().rev().flat_map(|r| r.extents.iter().rev());
             extents.into_iter().find(|e| e.no == no).map(|e| e.bytes).ok_or(ReadError::Gone(no))?
@@ -569,6 +596,9 @@ impl Stream {
     fn act(&self, effects: Effects) {
         let told = effects.closed || effects.started.is_some();
         self.log.submit(effects.ops);
+        for no in effects.cut {
+            self.volume.forget_index(self.id, no);
+        }
         for index in effects.sealed {
             self.volume.cache_index(self.id, index);
         }
@@ -591,7 +621,16 @@ impl Stream {
 impl CommitSink for Stream {
     fn committed(&self, outcome: Outcome) {
         let mut effects = Effects { closed: true, ..Effects::default() };
-        let lost = self.lock().committed(&outcome, self.volume.now(), &mut effects);
+        let (lost, resumed) = {
+            let mut state = self.lock();
+            let before = state.halted;
+            let lost = state.committed(&outcome, &mut effects);
+            (lost, before.filter(|_| state.halted.is_none()))
+        };
+        if let Some(reason) = resumed {
+            let stream = &self.name;
+            tracing::info!(%stream, %reason, "the volume takes media again; recording goes on at the next key frame");
+        }
         if let (Some(reason), Some(fault)) = (lost, &outcome.fault) {
             let stream = &self.name;
             tracing::error!(%stream, %reason, %fault, "recording stopped; live goes on, recording is tried again");
