@@ -40,11 +40,15 @@ pub enum Bug {
     MediaInReserve,
     /// The space that is kept for the journal is never taken back, so that recording never goes on.
     StayFull,
+    /// Retention takes extents that clips hold.
+    ForgetPins,
+    /// A deleted extent is unlinked before the journal says so.
+    UnlinkEarly,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -63,6 +67,8 @@ impl Bug {
         Self::KeepReserve,
         Self::MediaInReserve,
         Self::StayFull,
+        Self::ForgetPins,
+        Self::UnlinkEarly,
     ];
 }
 

@@ -23,7 +23,7 @@ pub use health::DiskHealth;
 pub(crate) use health::Health;
 pub use io::{FileIo, Io, Space, StdIo};
 pub(crate) use layout::Layout;
-pub use recover::RecoverError;
+pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
 pub(crate) use reserve::Reserve;
 pub use verify::{Finding, verify_stream};

@@ -11,6 +11,7 @@ use crate::ids::{PartNo, RunId};
 use crate::journal::EndReason;
 use crate::log::{Io, Layout, load_index, verify_stream};
 use crate::part::Part;
+use crate::run::ExtentInfo;
 use crate::state::State;
 
 /// The promises made about one stream.
@@ -27,6 +28,11 @@ pub(crate) struct Oracle {
     kept: BTreeSet<Uuid>,
     /// Runs whose end was written before an acknowledged line, and why they ended.
     ends: BTreeMap<RunId, EndReason>,
+    let_go: BTreeSet<Uuid>,
+    /// What clips show: extents by run, first and last part.
+    pinned: BTreeMap<Uuid, Vec<(RunId, PartNo, PartNo)>>,
+    /// Parts that retention has taken: they may be there until the deletion is durable.
+    deleted: BTreeSet<(RunId, PartNo)>,
 }
 
 impl Oracle {
@@ -48,8 +54,30 @@ impl Oracle {
         self.doubtful.extend(self.waiting.drain(..));
     }
 
+    /// Extents are being deleted.
+    pub(super) fn deleting(&mut self, extents: &[(RunId, ExtentInfo)]) {
+        for (run, e) in extents {
+            let held = |p: &&(RunId, PartNo)| p.0 == *run && (e.first_part..=e.last_part).contains(&p.1);
+            self.deleted
+                .extend(self.durable.iter().chain(&self.doubtful).filter(held).copied().collect::<Vec<_>>());
+        }
+    }
+
+    /// A clip shows these extents.
+    pub(super) fn pinned(&mut self, asset: Uuid, extents: Vec<(RunId, PartNo, PartNo)>) {
+        self.pinned.insert(asset, extents);
+    }
+
     pub(super) fn kept(&mut self, asset: Uuid) {
-        self.kept.insert(asset);
+        if !self.let_go.contains(&asset) {
+            self.kept.insert(asset);
+        }
+    }
+
+    /// An asset may be there or not from now on.
+    pub(super) fn let_go(&mut self, asset: &Uuid) {
+        self.kept.remove(asset);
+        self.let_go.insert(*asset);
     }
 
     pub(super) fn keeps(&self, asset: Uuid) -> bool {
@@ -85,8 +113,16 @@ impl Oracle {
             return Err(format!("verify: {f:?}"));
         }
         let shown = self.shown(sim, &layout, state)?;
-        if let Some(lost) = self.durable.iter().find(|p| !shown.contains(p)) {
+        if let Some(lost) = self.durable.iter().find(|p| !shown.contains(p) && !self.deleted.contains(p)) {
             return Err(format!("acknowledged part {lost:?} is lost"));
+        }
+        for (asset, extents) in self.pinned.iter().filter(|(asset, _)| self.kept.contains(asset)) {
+            let holds = |p: &&(RunId, PartNo)| {
+                extents.iter().any(|(run, first, last)| p.0 == *run && (*first..=*last).contains(&p.1))
+            };
+            if let Some(lost) = self.durable.iter().filter(holds).find(|p| !shown.contains(p)) {
+                return Err(format!("part {lost:?} of clip {asset} is lost"));
+            }
         }
         if let Some(&(_, newest)) = shown.iter().max_by_key(|p| p.1)
             && state.counters.part <= newest
@@ -111,6 +147,8 @@ impl Oracle {
                 end(run)
             ));
         }
+        self.deleted.retain(|p| !shown.contains(p));
+        self.durable.retain(|p| !self.deleted.contains(p));
         // What came back from a sound disk is as good as acknowledged from now on.
         self.durable.extend(shown.into_iter().filter(|p| !self.doubtful.contains(p)));
         Ok(())

@@ -14,14 +14,16 @@ use super::source::Source;
 use super::{FaultAt, Hits};
 use crate::gap::GapReason;
 use crate::grid::GridConfig;
-use crate::ids::{PartNo, StreamId};
-use crate::journal::{EndReason, Record};
+use crate::ids::{ExtentNo, PartNo, RunId, StreamId};
+use crate::journal::{EndReason, Record, SpanRecord};
 use crate::live::{Assembler, AssemblerConfig, Ring, RingLimits};
 use crate::log::{
     Disk, Durability, Fault, Io, Layout, Op, RecoverError, Reserve, Share, StreamLog, commit, recover,
 };
+use crate::plant::{Bug, planted};
 use crate::publisher::{Arrival, PublisherInfo};
-use crate::state::{Effects, Live, State};
+use crate::run::ExtentInfo;
+use crate::state::{Effects, Live, State, Viewers};
 
 const STREAMS_MAX: usize = 3;
 const STEPS: usize = 60;
@@ -44,6 +46,8 @@ struct Tape {
     state: State,
     queue: Vec<Op>,
     asked: Vec<(Uuid, oneshot::Receiver<Result<(), Fault>>)>,
+    /// Deletions whose files go once they are durable.
+    unlinking: Vec<(Uuid, Vec<ExtentNo>)>,
     source: Option<Source>,
     oracle: Oracle,
 }
@@ -81,6 +85,7 @@ impl World {
             state: State::new(ring(PartNo(0))),
             queue: Vec::new(),
             asked: Vec::new(),
+            unlinking: Vec::new(),
             source: None,
             oracle: Oracle::default(),
         });
@@ -124,9 +129,10 @@ impl World {
         let i = self.rng.usize(0..self.tapes.len());
         match self.rng.u8(0..32) {
             0..14 => self.push(i),
-            14..24 => self.commit(),
+            14..22 => self.commit(),
             24 => self.cut(i),
             25 => drop(self.pin(i)),
+            22 | 23 => self.expire(i),
             26 => self.unpublish(i),
             27 => self.change(i),
             28 => self.jump(i),
@@ -289,11 +295,66 @@ impl World {
         self.ask(i, asset, record);
     }
 
+    /// A clip of a random stretch of a random run.
     fn pin(&mut self, i: usize) -> Option<Uuid> {
         let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
-        self.tapes[i].log.as_ref()?;
-        self.ask(i, asset, Record::Pin { asset, spans: Vec::new() });
+        let tape = &mut self.tapes[i];
+        if tape.log.is_none() || tape.state.runs.is_empty() {
+            return None;
+        }
+        let run = &tape.state.runs[self.rng.usize(0..tape.state.runs.len())];
+        // What is not durable yet may be lost, and its clip with it.
+        let durable: Vec<&ExtentInfo> = run.extents.iter().filter(|e| e.last_part < tape.durable).collect();
+        let (Some(first), Some(last)) = (durable.first(), durable.last()) else { return None };
+        let length = last.end.since_ns(first.start);
+        if length <= 0 {
+            return None;
+        }
+        let start = first.start.plus_ns(self.rng.i64(0..length));
+        let end = start.plus_ns(self.rng.i64(1..3_000_000_000)).min(last.end);
+        let spans = vec![SpanRecord { run: run.id, start, end }];
+        let holds = |e: &&&ExtentInfo| e.end > start && e.start < end;
+        let parts = durable.iter().filter(holds).map(|e| (run.id, e.first_part, e.last_part)).collect();
+        tape.oracle.pinned(asset, parts);
+        tape.state.pins.insert(asset, spans.clone());
+        self.ask(i, asset, Record::Pin { asset, spans });
         Some(asset)
+    }
+
+    /// Retention takes the oldest extents, as far as nobody holds them.
+    fn expire(&mut self, i: usize) {
+        let now = self.now().mono;
+        let count = self.rng.usize(1..4);
+        let tape = &mut self.tapes[i];
+        let extents = tape.state.runs.iter().flat_map(|r| &r.extents);
+        let wanted: Vec<ExtentNo> = extents.take(count).map(|e| e.no).collect();
+        let splits: Vec<(RunId, Uuid)> =
+            tape.state.runs.iter().flat_map(|r| r.splits.iter().map(|s| (r.id, s.1))).collect();
+        let Some(gone) = tape.state.expire(&wanted, Viewers::Keep, now) else { return };
+        // A run of which nothing is left takes its cuts along, and what is left may yet be lost by a bad disk.
+        let touched = splits.iter().filter(|(run, _)| gone.doomed.iter().any(|d| d.run == *run));
+        touched.for_each(|(_, asset)| tape.oracle.let_go(asset));
+        let extents: Vec<_> = gone.doomed.iter().map(|d| (d.run, d.extent)).collect();
+        tape.oracle.deleting(&extents);
+        let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
+        tape.unlinking.push((asset, extents.iter().map(|e| e.1.no).collect()));
+        self.ask(i, asset, gone.record);
+        if planted(Bug::UnlinkEarly) {
+            self.unlink(i, asset);
+        }
+    }
+
+    /// A deletion is durable: the files go.
+    fn unlink(&mut self, i: usize, asset: Uuid) {
+        let tape = &mut self.tapes[i];
+        let Some(at) = tape.unlinking.iter().position(|u| u.0 == asset) else { return };
+        let (_, extents) = tape.unlinking.swap_remove(at);
+        let layout = Layout::new(&self.dir, tape.id);
+        for no in extents {
+            // What an error or a crash leaves, recovery unlinks.
+            let _ = self.disk.io.remove(&layout.extent(no));
+            let _ = self.disk.io.remove(&layout.sidecar(no));
+        }
     }
 
     fn ask(&mut self, i: usize, asset: Uuid, record: Record) {
@@ -344,16 +405,28 @@ impl World {
                 state.committed(&outcome, effects);
             });
         }
-        for tape in &mut self.tapes {
-            tape.asked.retain_mut(|(asset, answer)| match answer.try_recv() {
-                Ok(Ok(())) => {
-                    tape.oracle.kept(*asset);
-                    false
-                }
-                Err(oneshot::error::TryRecvError::Empty) => true,
-                _ => false,
-            });
+        for i in 0..self.tapes.len() {
+            self.hear(i);
         }
+    }
+
+    /// What the log has answered by now.
+    fn hear(&mut self, i: usize) {
+        let tape = &mut self.tapes[i];
+        let mut deleted = Vec::new();
+        tape.asked.retain_mut(|(asset, answer)| match answer.try_recv() {
+            Ok(Ok(())) if tape.unlinking.iter().any(|u| u.0 == *asset) => {
+                deleted.push(*asset);
+                false
+            }
+            Ok(Ok(())) => {
+                tape.oracle.kept(*asset);
+                false
+            }
+            Err(oneshot::error::TryRecvError::Empty) => true,
+            _ => false,
+        });
+        deleted.into_iter().for_each(|asset| self.unlink(i, asset));
     }
 
     /// The machine goes down, comes up, and every stream is recovered, maybe with another crash on the way.
@@ -382,6 +455,7 @@ impl World {
     fn recover(&mut self, i: usize) -> Result<(), String> {
         let tape = &mut self.tapes[i];
         (tape.log, tape.source, tape.queue, tape.asked) = (None, None, Vec::new(), Vec::new());
+        tape.unlinking.clear();
         tape.oracle.lost();
         let found = match recover(&self.disk.io, &self.dir, tape.id) {
             Ok(found) => Some(found),

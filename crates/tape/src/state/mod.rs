@@ -3,6 +3,8 @@
 
 mod ingest;
 mod passing;
+mod retain;
+mod runs;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,11 +23,14 @@ use crate::live::{Assembler, Counters, Opening, Ring, Step};
 use crate::log::{Op, Outcome, RecoveredStream, Room};
 use crate::part::Part;
 use crate::publisher::{Arrival, PublisherInfo};
-use crate::run::{ExtentInfo, RunState};
+use crate::run::ExtentInfo;
 use crate::stream::BACKLOG_BYTES_MAX;
 
 pub(crate) use passing::GapMark;
 use passing::{Passing, SegmentStart};
+pub use retain::Viewers;
+pub(crate) use retain::{Gone, Held, Retained};
+pub(crate) use runs::RunState;
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -78,6 +83,7 @@ pub(crate) struct State {
     pub open: Option<Arc<ExtentIndex>>,
     pub inits: HashMap<InitId, Init>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub retained: Retained,
     /// Parts that are closed and not durable yet.
     pub undurable: VecDeque<(PartNo, RunId, MediaTime)>,
     /// Why nothing is recorded although somebody may publish.
@@ -106,6 +112,7 @@ impl State {
             open: None,
             inits: HashMap::new(),
             pins: BTreeMap::new(),
+            retained: Retained::default(),
             undurable: VecDeque::new(),
             halted: None,
             passing: Vec::new(),
@@ -122,7 +129,8 @@ impl State {
         let runs = std::mem::take(&mut found.runs);
         Self {
             next_run: runs.iter().map(|r| r.id).max().map_or(RunId(1), RunId::next),
-            runs: runs.into_iter().filter_map(RunState::recovered).collect(),
+            retained: Retained::recovered(&runs, std::mem::take(&mut found.protected)),
+            runs: runs.iter().filter_map(RunState::recovered).collect(),
             counters: found.counters,
             inits: inits.map(|(id, (bytes, tracks))| (id, Init { bytes, tracks })).collect(),
             pins: std::mem::take(&mut found.pins),
@@ -161,7 +169,7 @@ impl State {
     fn begin_run(&mut self, joint: Joint, make: MakeAssembler<'_>, effects: &mut Effects) {
         let id = self.next_run;
         self.next_run = id.next();
-        if self.runs.iter().any(|r| !r.extents.is_empty()) {
+        if self.counters.part > PartNo(0) {
             self.counters.dsn += 1;
         }
         self.counters.epoch += 1;
@@ -276,6 +284,10 @@ impl State {
         }
         let extent = run.extents.last_mut().expect("pushed with the extent");
         extent.bytes = bytes;
+        if part.no() == extent.first_part {
+            extent.entry = part.index.segment.starts && part.index.segment.independent;
+        }
+        extent.last_part = part.no();
         if let Some((start, end)) = span {
             (extent.start, extent.end) = (start, end);
         }
@@ -390,6 +402,7 @@ impl State {
             (run.closed_end, run.edge) = (run.durable_end, run.durable_end);
             let Some(last) = run.extents.last_mut() else { continue };
             (last.end, last.sealed) = (last.end.min(run.durable_end), true);
+            last.last_part = last.last_part.min(PartNo(from.0.saturating_sub(1)));
             match kept {
                 Some(index) => {
                     last.bytes = index.end_offset();

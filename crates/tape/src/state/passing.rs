@@ -9,6 +9,7 @@ use bytes::Bytes;
 use media::{MediaTime, Packet, TrackConfig, TrackKind, WallTime};
 use uuid::Uuid;
 
+use super::RunState;
 use super::{Effects, MakeAssembler, State};
 use crate::gap::{Gap, GapReason};
 use crate::ids::{ExtentNo, InitId, PartNo, RunId};
@@ -17,7 +18,7 @@ use crate::journal::{EndReason, Record};
 use crate::log::Op;
 use crate::part::Part;
 use crate::publisher::Arrival;
-use crate::run::{ExtentInfo, RunInfo, RunState};
+use crate::run::{ExtentInfo, RunInfo};
 
 /// Changes of the reason within gaps that are kept: one for each time a publisher came to a full disk or left one.
 const MARKS_MAX: usize = 4096;
@@ -139,7 +140,7 @@ impl State {
         let (index, extent) = (p.indexes.back_mut(), p.run.extents.last_mut());
         if let Some((index, extent)) = index.zip(extent).filter(|(i, _)| i.no == part.extent) {
             Arc::make_mut(index).push(&part.index);
-            extent.bytes = index.end_offset();
+            (extent.bytes, extent.last_part) = (index.end_offset(), part.no());
             (extent.start, extent.end) = index.span().unwrap_or((extent.start, extent.end));
         }
         p.run.closed_end = p.run.closed_end.max(part.complete_to);
@@ -189,7 +190,8 @@ impl State {
 
     /// What comes is missing for another reason than before, and no run tells of it.
     pub(super) fn mark_gap(&mut self, since: WallTime, reason: GapReason, effects: &mut Effects) {
-        let ended = self.runs.iter().rev().find_map(|r| Some((r.info(|_| 0..0)?.wall_end(), r.ended?.gap())));
+        let ended =
+            self.runs.iter().rev().find_map(|r| Some((r.infos(|_| 0..0).pop()?.wall_end(), r.ended?.gap())));
         let since = ended.map_or(since, |(end, _)| end.max(since));
         let marked = self.gap_marks.last().filter(|m| ended.is_none_or(|(end, _)| m.since >= end));
         let told = marked.map(|m| m.reason).or(ended.map(|(_, reason)| reason));
@@ -206,7 +208,7 @@ impl State {
     /// Stretches without recorded media, oldest first: between runs, and now if somebody publishes and nothing is
     /// recorded.
     pub(crate) fn gaps(&self) -> Vec<Gap> {
-        let runs: Vec<_> = self.runs.iter().filter_map(|r| r.info(|_| 0..0)).collect();
+        let runs: Vec<_> = self.runs.iter().flat_map(|r| r.infos(|_| 0..0)).collect();
         let mut bounds: Vec<(WallTime, WallTime, GapReason)> = runs
             .windows(2)
             .map(|w| (w[0].wall_end(), w[1].wall_start(), w[0].ended.unwrap_or(EndReason::Crash).gap()))
@@ -225,13 +227,12 @@ impl State {
             }
             out.push(Gap { start, end, reason });
         }
-        out.retain(|g| g.start < g.end);
-        out
+        crate::gap::with_removed(out.into_iter(), &self.retained.removed, &runs)
     }
 
     /// Runs that readers of the live edge see and nobody else, oldest first.
     pub(crate) fn passing_runs(&self) -> impl Iterator<Item = RunInfo> {
-        self.passing.iter().filter_map(|p| p.run.info(|all| 0..all.len()))
+        self.passing.iter().flat_map(|p| p.run.infos(|all| 0..all.len()))
     }
 
     /// Takes a packet that viewers of packets have seen already.
