@@ -155,7 +155,8 @@ pub(crate) fn commit(disk: &mut Disk, shares: &mut [Share<'_>], publish: &mut dy
     }
 }
 
-/// Whether the media of this batch may be written. Once there is no room for it the reserve is let go.
+/// Whether the media of this batch may be written. Once there is no room for it, or hardly any for lines, the reserve is
+/// let go.
 fn admit(reserve: &mut Reserve, shares: &[Share<'_>]) -> Room {
     reserve.take_back();
     let bytes = |op: &Op| match op {
@@ -164,7 +165,7 @@ fn admit(reserve: &mut Reserve, shares: &[Share<'_>]) -> Room {
         _ => None,
     };
     let media = shares.iter().flat_map(|s| &s.ops).filter_map(bytes).reduce(|a, b| a + b);
-    if media.is_none_or(|media| reserve.admits(media)) {
+    if reserve.admits(media.unwrap_or(0)) {
         return Room::Some;
     }
     reserve.release();

@@ -148,6 +148,10 @@ impl World {
     /// written, and afterwards recording goes on.
     fn full_volume(&mut self) -> Result<(), String> {
         self.sim.weather(None);
+        // What was let go a moment ago and is not taken back yet keeps nothing.
+        if !self.disk.reserve.take_back() {
+            return Ok(());
+        }
         self.sim.fill(self.rng.u64(0..40_000), self.rng.usize(0..6));
         for _ in 0..self.rng.usize(1..12) {
             let i = self.rng.usize(0..self.tapes.len());
