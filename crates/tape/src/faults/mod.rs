@@ -234,7 +234,14 @@ fn recording_survives(wrong: Wrong, reason: GapReason) {
     let again = hub.stream(&name()).unwrap();
     assert_eq!(again.gaps(ALL), gaps);
     let io: Arc<dyn crate::log::Io> = Arc::new(crate::log::StdIo);
-    let found = crate::log::verify_stream(&io, &dir.path().join("tape"), again.id()).unwrap();
+    let found = crate::log::verify_stream(
+        &io,
+        &dir.path().join("tape"),
+        again.id(),
+        crate::log::Written::Nobody,
+        &mut |_| (),
+    )
+    .unwrap();
     assert_eq!(found, vec![]);
 }
 

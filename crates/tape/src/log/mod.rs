@@ -26,7 +26,7 @@ pub(crate) use layout::Layout;
 pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
 pub(crate) use reserve::Reserve;
-pub use verify::{Finding, verify_stream};
+pub use verify::{Finding, Progress, Written, verify_stream};
 pub(crate) use writer::StreamLog;
 
 /// When a part counts as durable.

@@ -105,6 +105,8 @@ pub(crate) struct RecoveredStream {
 #[derive(Default)]
 struct Told {
     head: Option<(StreamId, StreamName, WallTime)>,
+    /// How often it is told.
+    heads: u32,
     runs: BTreeMap<RunId, RecoveredRun>,
     extents: BTreeMap<ExtentNo, ToldExtent>,
     pins: BTreeMap<Uuid, Vec<SpanRecord>>,
@@ -138,7 +140,10 @@ impl Told {
 
     fn note(&mut self, record: Record) {
         match record {
-            Record::Stream { id, name, created, .. } => self.head = Some((id, name, created)),
+            Record::Stream { id, name, created, .. } => {
+                self.head = Some((id, name, created));
+                self.heads += 1;
+            }
             Record::Run { run, asset, part, .. } => {
                 self.next_part = self.next_part.max(part);
                 self.runs.insert(run, new_run(run, asset));
@@ -292,7 +297,16 @@ impl Recovery {
         for error in errors {
             r.note_damage(&error)?;
         }
+        if r.told.heads < 2 {
+            r.append_head()?;
+        }
         Ok(r)
+    }
+
+    /// Says once more whose the tape is: nothing but these lines does.
+    fn append_head(&mut self) -> Result<(), RecoverError> {
+        let Some((id, name, created)) = self.told.head.clone() else { return Ok(()) };
+        self.append(&Record::Stream { format: 1, id, name, created })
     }
 
     fn note_damage(&mut self, error: &JournalError) -> Result<(), RecoverError> {

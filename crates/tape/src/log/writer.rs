@@ -73,7 +73,10 @@ impl StreamLog {
     pub(crate) fn fresh(io: Arc<dyn Io>, layout: Layout, first: &Record) -> Self {
         let mut log = Self::made(io, layout, None, (0, PartNo(0)));
         log.rewrite = true;
-        log.remember(first).expect("the first line is short");
+        // Twice: nothing else tells whose the tape is, and one flipped bit must not cost all of it.
+        for _ in 0..2 {
+            log.remember(first).expect("the first line is short");
+        }
         log
     }
 

@@ -73,7 +73,14 @@ fn files(dir: &Path, stream: &Stream) -> Vec<String> {
 
 fn verified(dir: &Path, stream: &Stream) {
     let io: Arc<dyn tape::log::Io> = Arc::new(tape::log::StdIo);
-    let found = tape::log::verify_stream(&io, &dir.join("tape"), stream.id()).unwrap();
+    let found = tape::log::verify_stream(
+        &io,
+        &dir.join("tape"),
+        stream.id(),
+        tape::log::Written::Nobody,
+        &mut |_| (),
+    )
+    .unwrap();
     assert_eq!(found, vec![]);
 }
 
