@@ -38,7 +38,7 @@ pub use gap::{Gap, GapReason};
 pub use hub::{Hub, LogEvent, OpenError, TapeConfig};
 pub use ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 pub use index::{ExtentIndex, PartEntry, Sample, TrackIndex, TrackPart};
-pub use journal::{EndReason, SpanRecord};
+pub use journal::{AskedClip, EndReason, SpanRecord};
 pub use live::LivePacket;
 pub use log::{DiskHealth, Durability, FileIo, Protection};
 pub use publisher::{Arrival, PublishError, Publisher, PublisherInfo, PushError};

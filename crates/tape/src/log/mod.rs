@@ -6,6 +6,7 @@ mod committer;
 mod health;
 pub mod io;
 mod layout;
+mod maintain;
 mod recover;
 mod reserve;
 pub(crate) mod scan;
@@ -26,6 +27,8 @@ pub(crate) use layout::Layout;
 pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
 pub(crate) use reserve::Reserve;
+pub use reserve::make_room;
+pub use maintain::{rebuild_indexes, streams};
 pub use verify::{Finding, Progress, Written, verify_stream};
 pub(crate) use writer::StreamLog;
 

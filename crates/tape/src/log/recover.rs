@@ -25,7 +25,7 @@ use crate::journal::{
 };
 use crate::live::Counters;
 use crate::plant::{Bug, planted};
-use crate::state::GapMark;
+use crate::state::{Clips, GapMark};
 
 /// Bytes at the journal's end that a recovery writes again: more than an hour of a failing volume leaves.
 const REWRITE_BYTES: usize = 64 * 1024;
@@ -92,6 +92,7 @@ pub(crate) struct RecoveredStream {
     pub created: WallTime,
     pub runs: Vec<RecoveredRun>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub clips: Clips,
     pub gap_marks: Vec<GapMark>,
     pub protected: BTreeMap<Uuid, Protection>,
     pub inits: BTreeMap<InitId, (Bytes, Arc<[TrackConfig]>)>,
@@ -110,6 +111,7 @@ struct Told {
     runs: BTreeMap<RunId, RecoveredRun>,
     extents: BTreeMap<ExtentNo, ToldExtent>,
     pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    clips: Clips,
     gap_marks: Vec<GapMark>,
     protected: BTreeMap<Uuid, Protection>,
     next_part: PartNo,
@@ -160,7 +162,10 @@ impl Told {
             }
             Record::End { run, end, reason } => self.with(run, |r| r.end = Some((end, reason))),
             Record::Split { run, at, asset } => self.with(run, |r| r.splits.push((at, asset))),
-            Record::Pin { asset, spans } => {
+            Record::Pin { asset, spans, asked } => {
+                if let Some(asked) = asked {
+                    self.clips.insert(asset, (spans.clone(), asked));
+                }
                 self.pins.insert(asset, spans);
             }
             Record::Unpin { asset } => {
@@ -560,6 +565,7 @@ impl Recovery {
             created,
             runs: self.told.runs.into_values().collect(),
             pins: self.told.pins,
+            clips: self.told.clips,
             gap_marks: self.told.gap_marks,
             protected: self.told.protected,
             inits: self.inits,

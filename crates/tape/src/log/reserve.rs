@@ -147,6 +147,20 @@ impl Reserve {
     }
 }
 
+/// Gives journal and database the space that is kept for them if the volume of a data folder is full: before the
+/// database is opened, which has to write.
+pub fn make_room(data: &Path) {
+    let mut reserve = Reserve {
+        bytes: super::StdIo.space(data).map_or(0, |s| (s.total / SHARE).min(BYTES_MAX)),
+        io: Arc::new(super::StdIo),
+        data: data.to_owned(),
+        hold: Hold::Held,
+    };
+    if reserve.stands() && !reserve.admits(0) {
+        reserve.release();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::StdIo;

@@ -321,7 +321,7 @@ impl World {
         let parts = durable.iter().filter(holds).map(|e| (run.id, e.first_part, e.last_part)).collect();
         tape.oracle.pinned(asset, parts);
         tape.state.pins.insert(asset, spans.clone());
-        self.ask(i, asset, Record::Pin { asset, spans });
+        self.ask(i, asset, Record::Pin { asset, spans, asked: None });
         Some(asset)
     }
 

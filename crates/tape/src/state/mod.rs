@@ -18,7 +18,7 @@ use crate::clock::WallMap;
 use crate::gap::GapReason;
 use crate::ids::{ExtentNo, InitId, PartNo, RunId};
 use crate::index::ExtentIndex;
-use crate::journal::{EndReason, Record, SpanRecord};
+use crate::journal::{AskedClip, EndReason, Record, SpanRecord};
 use crate::live::{Assembler, Counters, Opening, Ring, Step};
 use crate::log::{Op, Outcome, RecoveredStream, Room};
 use crate::part::Part;
@@ -64,6 +64,9 @@ pub(crate) struct Deferred {
     pub held: Vec<(Packet, Arrival)>,
 }
 
+/// Clips as they were asked for, with what they show; those too that have a file by now and hold nothing.
+pub(crate) type Clips = BTreeMap<Uuid, (Vec<SpanRecord>, AskedClip)>;
+
 /// A known initialisation segment.
 #[derive(Debug, Clone)]
 pub(crate) struct Init {
@@ -83,6 +86,7 @@ pub(crate) struct State {
     pub open: Option<Arc<ExtentIndex>>,
     pub inits: HashMap<InitId, Init>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub clips: Clips,
     pub retained: Retained,
     /// Parts that are closed and not durable yet.
     pub undurable: VecDeque<(PartNo, RunId, MediaTime)>,
@@ -112,6 +116,7 @@ impl State {
             open: None,
             inits: HashMap::new(),
             pins: BTreeMap::new(),
+            clips: Clips::new(),
             retained: Retained::default(),
             undurable: VecDeque::new(),
             halted: None,
@@ -134,6 +139,7 @@ impl State {
             counters: found.counters,
             inits: inits.map(|(id, (bytes, tracks))| (id, Init { bytes, tracks })).collect(),
             pins: std::mem::take(&mut found.pins),
+            clips: std::mem::take(&mut found.clips),
             gap_marks: std::mem::take(&mut found.gap_marks),
             ..Self::new(ring)
         }

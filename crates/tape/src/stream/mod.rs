@@ -18,7 +18,7 @@ use crate::gap::Gap;
 use crate::hub::{LogEvent, Volume};
 use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 use crate::index::ExtentIndex;
-use crate::journal::{EndReason, Record, SpanRecord};
+use crate::journal::{AskedClip, EndReason, Record, SpanRecord};
 use crate::live::Assembler;
 use crate::log::{CommitSink, Fault, Layout, LogHandle, Op, Outcome};
 use crate::publisher::{Arrival, PublishError, Publisher, PublisherInfo};
@@ -272,6 +272,11 @@ impl Stream {
         self.lock().pins.iter().map(|(id, spans)| (*id, spans.clone())).collect()
     }
 
+    /// A clip as it was asked for and what it shows, also once it holds nothing as it has a file of its own.
+    pub fn clip(&self, asset: Uuid) -> Option<(Vec<SpanRecord>, AskedClip)> {
+        self.lock().clips.get(&asset).cloned()
+    }
+
     /// Facts for people. `now` is on the clock of [`Arrival::mono`].
     pub fn stats(&self, now: Duration) -> StreamStats {
         let state = self.lock();
@@ -455,11 +460,19 @@ impl Stream {
     }
 
     /// Holds ranges for an asset. Durable when it returns.
-    pub async fn pin(&self, asset: Uuid, spans: Vec<SpanRecord>) -> Result<(), Fault> {
+    pub async fn pin(
+        &self,
+        asset: Uuid,
+        spans: Vec<SpanRecord>,
+        asked: Option<AskedClip>,
+    ) -> Result<(), Fault> {
         {
             let mut state = self.lock();
             state.pins.insert(asset, spans.clone());
-            self.log.submit([Op::Journal(Record::Pin { asset, spans })]);
+            if let Some(asked) = &asked {
+                state.clips.insert(asset, (spans.clone(), asked.clone()));
+            }
+            self.log.submit([Op::Journal(Record::Pin { asset, spans, asked })]);
         }
         self.log.barrier().await.unwrap_or(Ok(()))
     }

@@ -179,7 +179,7 @@ async fn clips_and_protections_hold_what_they_need() {
     let (_hub, stream) = a_minute(dir.path()).await;
     let (clip, kept) = (Uuid::from_u128(1), Uuid::from_u128(2));
     // The clip begins within reach of the leading pictures of the third extent, so that it needs the second too.
-    stream.pin(clip, vec![span(&stream, 20, 25)]).await.unwrap();
+    stream.pin(clip, vec![span(&stream, 20, 25)], None).await.unwrap();
     let protection = Protection { spans: vec![span(&stream, 47, 49)], label: "evidence".into() };
     stream.protect(kept, protection.clone()).await.unwrap();
     stream.expire(&wanted(1, 6), Viewers::Yield).await.unwrap();
