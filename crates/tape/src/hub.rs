@@ -203,6 +203,16 @@ impl Volume {
         Ok(file)
     }
 
+    pub(crate) fn io(&self) -> Arc<dyn Io> {
+        self.io.clone()
+    }
+
+    /// Gives a copied extent its name, durably.
+    pub(crate) fn name_draft(&self, layout: &Layout, no: ExtentNo) -> std::io::Result<()> {
+        self.io.rename(&layout.extent_draft(no), &layout.extent(no))?;
+        self.io.sync_dir(layout.dir())
+    }
+
     /// Removes the files of an extent that the journal says is deleted.
     pub(crate) fn unlink(&self, id: StreamId, layout: &Layout, no: ExtentNo) -> std::io::Result<()> {
         let missing = |e: std::io::Error| match e.kind() {

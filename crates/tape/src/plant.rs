@@ -44,11 +44,13 @@ pub enum Bug {
     ForgetPins,
     /// A deleted extent is unlinked before the journal says so.
     UnlinkEarly,
+    /// The names of copies that stay of an erased extent are not durable before the journal tells of them.
+    SkipCopyDirSync,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -69,6 +71,7 @@ impl Bug {
         Self::StayFull,
         Self::ForgetPins,
         Self::UnlinkEarly,
+        Self::SkipCopyDirSync,
     ];
 }
 

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     BodyTooSlow,
     GapInRange,
+    RangeHeld,
     EpochConflict,
     NoKeyFrame,
     NotReady,
@@ -64,6 +65,7 @@ impl Kind {
             Self::GapInRange => {
                 (409, "gap-in-range", "The range has gaps and the request does not accept them")
             }
+            Self::RangeHeld => (409, "range-held", "Clips or protections hold the range"),
             Self::EpochConflict => (409, "codec-change", "The codec changes inside the range"),
             Self::NoKeyFrame => (409, "no-key-frame", "There is no key frame within reach of the cut"),
             Self::NotReady => (409, "not-ready", "The asset has no media yet"),
@@ -178,7 +180,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 30] = [
+    const ALL: [Kind; 31] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -195,6 +197,7 @@ mod tests {
         Kind::MethodNotAllowed,
         Kind::BodyTooSlow,
         Kind::GapInRange,
+        Kind::RangeHeld,
         Kind::EpochConflict,
         Kind::NoKeyFrame,
         Kind::NotReady,

@@ -190,6 +190,13 @@ impl Assembler {
         self.counters
     }
 
+    /// Leaves out `count` extent numbers, for others to use. Gives the first.
+    pub(crate) fn reserve_extents(&mut self, count: u64) -> ExtentNo {
+        let first = self.counters.extent;
+        self.counters.extent = ExtentNo(first.0 + count);
+        first
+    }
+
     /// The run's EXT-X-TARGETDURATION, once known.
     pub(crate) fn target_s(&self) -> Option<u32> {
         self.grid.target_s()

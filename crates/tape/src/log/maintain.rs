@@ -38,7 +38,8 @@ fn name(io: &Arc<dyn Io>, layout: &Layout) -> io::Result<StreamName> {
     let mut head = vec![0; usize::try_from(file.len()?.min(HEAD_BYTES)).unwrap_or(0)];
     file.read_exact_at(&mut head, 0)?;
     let (records, ..) = decode(&head);
-    let name = records.into_iter().find_map(|r| if let Record::Stream { name, .. } = r { Some(name) } else { None });
+    let name =
+        records.into_iter().find_map(|r| if let Record::Stream { name, .. } = r { Some(name) } else { None });
     name.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 

@@ -25,7 +25,7 @@ use crate::journal::{
 };
 use crate::live::Counters;
 use crate::plant::{Bug, planted};
-use crate::state::{Clips, GapMark};
+use crate::state::{Clips, GapMark, without};
 
 /// Bytes at the journal's end that a recovery writes again: more than an hour of a failing volume leaves.
 const REWRITE_BYTES: usize = 64 * 1024;
@@ -351,7 +351,18 @@ impl Recovery {
 
     /// Ends what a deletion had begun: names for the extents that take the place of others, unlinked files.
     fn end_deletions(&mut self, names: &[String], found: &mut Vec<ExtentNo>) -> Result<(), RecoverError> {
-        for no in names.iter().filter_map(|n| Layout::draft_of(n)) {
+        let drafts: Vec<ExtentNo> = names.iter().filter_map(|n| Layout::draft_of(n)).collect();
+        let deleted = |no: &ExtentNo| self.told.extents.get(no).is_some_and(|e| e.deleted.is_some());
+        let gone: Vec<ExtentNo> = found.iter().copied().filter(|no| deleted(no)).collect();
+        found.retain(|no| !deleted(no));
+        if drafts.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        // What a line says is done only once the line cannot be lost any more: it may have been read from memory that
+        // no sync had reached.
+        let journal = self.layout.journal();
+        self.journal.sync().map_err(at(&journal))?;
+        for no in drafts {
             let draft = self.layout.extent_draft(no);
             if self.told.extents.get(&no).is_some_and(|e| e.deleted.is_none()) {
                 self.io.rename(&draft, &self.layout.extent(no)).map_err(at(&draft))?;
@@ -362,14 +373,13 @@ impl Recovery {
         }
         found.sort_unstable();
         found.dedup();
-        let gone = |no: &ExtentNo| self.told.extents.get(no).is_some_and(|e| e.deleted.is_some());
-        for no in found.iter().filter(|no| gone(no)) {
-            let path = self.layout.extent(*no);
+        self.io.sync_dir(self.layout.dir()).map_err(at(self.layout.dir()))?;
+        for no in gone {
+            let path = self.layout.extent(no);
             self.io.remove(&path).map_err(at(&path))?;
             // A cache without its extent costs nothing but its bytes.
-            let _ = self.io.remove(&self.layout.sidecar(*no));
+            let _ = self.io.remove(&self.layout.sidecar(no));
         }
-        found.retain(|no| !gone(no));
         Ok(())
     }
 
@@ -516,7 +526,12 @@ impl Recovery {
         }
         let removed: Vec<_> = self.told.deleted().map(|(e, d)| (e.run, d.start..d.end)).collect();
         for (run, range) in removed {
-            self.told.with(run, |r| r.removed.push(range));
+            self.told.with(run, |r| {
+                // What was copied is still there.
+                let left = r.extents.iter().map(|e| e.facts.start..e.facts.end);
+                let gone = without(range, left);
+                r.removed.extend(gone);
+            });
         }
         let open: Vec<(RunId, MediaTime)> = self
             .told

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fs::SimIo;
 use crate::ids::{PartNo, RunId};
-use crate::journal::EndReason;
+use crate::journal::{EndReason, KeptExtent};
 use crate::log::{Io, Layout, load_index, verify_stream};
 use crate::part::Part;
 use crate::run::ExtentInfo;
@@ -61,6 +61,15 @@ impl Oracle {
             self.deleted
                 .extend(self.durable.iter().chain(&self.doubtful).filter(held).copied().collect::<Vec<_>>());
         }
+    }
+
+    /// Extents are being erased, and these parts of them copied.
+    pub(super) fn erasing(&mut self, extents: &[(RunId, ExtentInfo)], kept: &[KeptExtent]) {
+        let before = self.deleted.clone();
+        self.deleting(extents);
+        let stays =
+            |p: &(RunId, PartNo)| kept.iter().any(|k| k.run == p.0 && (k.part..=k.facts.part).contains(&p.1));
+        self.deleted.retain(|p| before.contains(p) || !stays(p));
     }
 
     /// A clip shows these extents.

@@ -15,15 +15,16 @@ use super::{FaultAt, Hits};
 use crate::gap::GapReason;
 use crate::grid::GridConfig;
 use crate::ids::{ExtentNo, PartNo, RunId, StreamId};
-use crate::journal::{EndReason, Record, SpanRecord};
+use crate::journal::{EndReason, KeptExtent, Record, SpanRecord};
 use crate::live::{Assembler, AssemblerConfig, Ring, RingLimits};
 use crate::log::{
-    Disk, Durability, Fault, Io, Layout, Op, RecoverError, Reserve, Share, StreamLog, commit, recover,
+    Disk, Durability, Fault, Io, Layout, Op, RecoverError, Reserve, Share, StreamLog, commit, draft,
+    load_index, recover,
 };
 use crate::plant::{Bug, planted};
 use crate::publisher::{Arrival, PublisherInfo};
 use crate::run::ExtentInfo;
-use crate::state::{Effects, Live, State, Viewers};
+use crate::state::{Effects, Live, State, Touched, Viewers, orders};
 
 const STREAMS_MAX: usize = 3;
 const STEPS: usize = 60;
@@ -48,6 +49,8 @@ struct Tape {
     asked: Vec<(Uuid, oneshot::Receiver<Result<(), Fault>>)>,
     /// Deletions whose files go once they are durable.
     unlinking: Vec<(Uuid, Vec<ExtentNo>)>,
+    /// An erasure whose copies are written and whose line is not durable yet.
+    erasing: Vec<(Uuid, Vec<Touched>, Vec<KeptExtent>)>,
     source: Option<Source>,
     oracle: Oracle,
 }
@@ -86,6 +89,7 @@ impl World {
             queue: Vec::new(),
             asked: Vec::new(),
             unlinking: Vec::new(),
+            erasing: Vec::new(),
             source: None,
             oracle: Oracle::default(),
         });
@@ -132,7 +136,8 @@ impl World {
             14..22 => self.commit(),
             24 => self.cut(i),
             25 => drop(self.pin(i)),
-            22 | 23 => self.expire(i),
+            22 => self.expire(i),
+            23 => self.erase(i),
             26 => self.unpublish(i),
             27 => self.change(i),
             28 => self.jump(i),
@@ -317,6 +322,9 @@ impl World {
         let start = first.start.plus_ns(self.rng.i64(0..length));
         let end = start.plus_ns(self.rng.i64(1..3_000_000_000)).min(last.end);
         let spans = vec![SpanRecord { run: run.id, start, end }];
+        if tape.state.is_going(&spans[0]) {
+            return None;
+        }
         let holds = |e: &&&ExtentInfo| e.end > start && e.start < end;
         let parts = durable.iter().filter(holds).map(|e| (run.id, e.first_part, e.last_part)).collect();
         tape.oracle.pinned(asset, parts);
@@ -345,6 +353,61 @@ impl World {
         self.ask(i, asset, gone.record);
         if planted(Bug::UnlinkEarly) {
             self.unlink(i, asset);
+        }
+    }
+
+    /// A person erases a random stretch of a random run.
+    fn erase(&mut self, i: usize) {
+        let now = self.now().mono;
+        let tape = &mut self.tapes[i];
+        if tape.log.is_none() || tape.state.runs.is_empty() || !tape.erasing.is_empty() {
+            return;
+        }
+        let run = &tape.state.runs[self.rng.usize(0..tape.state.runs.len())];
+        let (Some(first), Some(last)) = (run.extents.first(), run.extents.last()) else { return };
+        let length = last.end.since_ns(first.start);
+        if length <= 0 {
+            return;
+        }
+        let start = first.start.plus_ns(self.rng.i64(0..length));
+        let end = start.plus_ns(self.rng.i64(1..6_000_000_000));
+        let Ok(touched) = tape.state.touched(&[SpanRecord { run: run.id, start, end }], now) else { return };
+        tape.state.retained.going.extend(touched.iter().map(|t| t.extent.no));
+        let layout = Layout::new(&self.dir, tape.id);
+        let Some(kept) = copies(&*self.disk.io, &layout, &mut tape.state, &touched) else { return };
+        if touched.is_empty()
+            || (!planted(Bug::SkipCopyDirSync) && self.disk.io.sync_dir(layout.dir()).is_err())
+        {
+            return;
+        }
+        tape.oracle.erasing(&touched.iter().map(|t| (t.run, t.extent)).collect::<Vec<_>>(), &kept);
+        let splits = tape.state.runs.iter().filter(|r| r.id == touched[0].run).flat_map(|r| &r.splits);
+        splits.for_each(|(_, asset)| tape.oracle.let_go(asset));
+        let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
+        let record = tape.state.erasure(&touched, kept.clone());
+        tape.erasing.push((asset, touched, kept));
+        self.ask(i, asset, record);
+    }
+
+    /// An erasure is durable: copies get their names, what they are of goes.
+    fn swap(&mut self, i: usize, asset: Uuid) {
+        let now = self.now().mono;
+        let tape = &mut self.tapes[i];
+        let Some(at) = tape.erasing.iter().position(|e| e.0 == asset) else { return };
+        let (_, touched, kept) = tape.erasing.swap_remove(at);
+        let layout = Layout::new(&self.dir, tape.id);
+        for k in &kept {
+            if self.disk.io.rename(&layout.extent_draft(k.extent), &layout.extent(k.extent)).is_err() {
+                return;
+            }
+        }
+        if self.disk.io.sync_dir(layout.dir()).is_err() {
+            return;
+        }
+        tape.state.erased(&touched, &kept, now);
+        for t in &touched {
+            let _ = self.disk.io.remove(&layout.extent(t.extent.no));
+            let _ = self.disk.io.remove(&layout.sidecar(t.extent.no));
         }
     }
 
@@ -417,10 +480,14 @@ impl World {
     /// What the log has answered by now.
     fn hear(&mut self, i: usize) {
         let tape = &mut self.tapes[i];
-        let mut deleted = Vec::new();
+        let (mut deleted, mut erased) = (Vec::new(), Vec::new());
         tape.asked.retain_mut(|(asset, answer)| match answer.try_recv() {
             Ok(Ok(())) if tape.unlinking.iter().any(|u| u.0 == *asset) => {
                 deleted.push(*asset);
+                false
+            }
+            Ok(Ok(())) if tape.erasing.iter().any(|e| e.0 == *asset) => {
+                erased.push(*asset);
                 false
             }
             Ok(Ok(())) => {
@@ -431,6 +498,7 @@ impl World {
             _ => false,
         });
         deleted.into_iter().for_each(|asset| self.unlink(i, asset));
+        erased.into_iter().for_each(|asset| self.swap(i, asset));
     }
 
     /// The machine goes down, comes up, and every stream is recovered, maybe with another crash on the way.
@@ -460,6 +528,7 @@ impl World {
         let tape = &mut self.tapes[i];
         (tape.log, tape.source, tape.queue, tape.asked) = (None, None, Vec::new(), Vec::new());
         tape.unlinking.clear();
+        tape.erasing.clear();
         tape.oracle.lost();
         let found = match recover(&self.disk.io, &self.dir, tape.id) {
             Ok(found) => Some(found),
@@ -478,4 +547,22 @@ impl World {
         tape.log = Some(found.log);
         tape.oracle.check(&self.sim, &self.dir, tape.id, &tape.state)
     }
+}
+
+/// Copies of what stays of extents that are being erased; `None` where the disk does not let them.
+fn copies(io: &dyn Io, layout: &Layout, state: &mut State, touched: &[Touched]) -> Option<Vec<KeptExtent>> {
+    let mut kept = Vec::new();
+    for t in touched {
+        let mut number = state.reserve_extents(2);
+        let index = load_index(io, layout, t.extent.no, t.extent.bytes).ok()?;
+        let mut next = || {
+            let no = number;
+            number = no.next();
+            no
+        };
+        for stay in orders(t, &index, &mut next) {
+            kept.push(draft(io, layout, &index, &stay).ok()?);
+        }
+    }
+    Some(kept)
 }

@@ -1,6 +1,7 @@
 //! The mutable heart of a stream, behind one lock that is held for moments: steps of the assembler become
 //! operations for the log, entries of the timeline and parts of the ring. No I/O here.
 
+mod erase;
 mod ingest;
 mod passing;
 mod retain;
@@ -26,10 +27,11 @@ use crate::publisher::{Arrival, PublisherInfo};
 use crate::run::ExtentInfo;
 use crate::stream::BACKLOG_BYTES_MAX;
 
+pub(crate) use erase::{Holders, Touched, orders};
 pub(crate) use passing::GapMark;
 use passing::{Passing, SegmentStart};
 pub use retain::Viewers;
-pub(crate) use retain::{Gone, Held, Retained};
+pub(crate) use retain::{Gone, Held, Retained, without};
 pub(crate) use runs::RunState;
 
 const NS_PER_S: i64 = 1_000_000_000;

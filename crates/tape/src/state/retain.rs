@@ -5,20 +5,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
-use media::WallTime;
+use media::{MediaTime, WallTime};
 use uuid::Uuid;
 
 use super::State;
 use super::runs::clock_of;
 use crate::ids::{ExtentNo, RunId};
-use crate::journal::{DeletedExtent, Record, SpanRecord};
+use crate::journal::{DeletedExtent, KeptExtent, Record, SpanRecord};
 use crate::log::{Protection, RecoveredRun};
 use crate::plant::{Bug, planted};
 use crate::run::{ExtentInfo, RecordingSpan};
 
-/// Pictures are shown later than they are decoded, and leading pictures refer back: within this of an extent's begin a
-/// range may need the extent before, and an extent that begins this much after a range may belong to it.
-const REORDER_NS: i64 = 2_000_000_000;
+/// Leading pictures refer back: a range that begins within this of an extent's begin may need the extent before.
+const LEADING_NS: i64 = 1_000_000_000;
+/// Pictures may be decoded this much after they are shown, by their source's odd clock.
+const LATE_NS: i64 = 200_000_000;
+/// Stretches of removed media that are this close are one: the tracks of neighbours end at different instants.
+const GLUE_NS: i64 = 100_000_000;
 /// Stretches of removed media that are remembered apart; the two oldest become one beyond it.
 const REMOVED_MAX: usize = 4_096;
 
@@ -69,7 +72,7 @@ pub(crate) struct Doomed {
 }
 
 /// How long an extent is held for those who read it, after they did.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(20);
 /// How long readers may hold an extent in all, one after the other.
 const LEASE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Extents after the one that is read which are held with it: two minutes of it, as extents usually are.
@@ -95,6 +98,8 @@ pub(crate) struct Retained {
     pub protected: BTreeMap<Uuid, Protection>,
     pub leases: HashMap<ExtentNo, Lease>,
     pub doomed: Vec<Doomed>,
+    /// Extents that are being erased: nothing new may hold them.
+    pub going: BTreeSet<ExtentNo>,
     /// Wall times whose media was removed, in order.
     pub removed: Vec<Range<WallTime>>,
 }
@@ -115,9 +120,8 @@ impl Retained {
         if range.start >= range.end {
             return;
         }
-        let at = self.removed.partition_point(|r| r.end.plus_ns(REORDER_NS) < range.start);
-        let touched =
-            self.removed[at..].iter().take_while(|r| r.start <= range.end.plus_ns(REORDER_NS)).count();
+        let at = self.removed.partition_point(|r| r.end.plus_ns(GLUE_NS) < range.start);
+        let touched = self.removed[at..].iter().take_while(|r| r.start <= range.end.plus_ns(GLUE_NS)).count();
         let merged =
             self.removed[at..at + touched].iter().fold(range, |a, b| a.start.min(b.start)..a.end.max(b.end));
         self.removed.splice(at..at + touched, [merged]);
@@ -141,13 +145,12 @@ impl State {
         if self.retained.protected.values().any(|p| holds(&p.spans)) {
             return Held::Protected;
         }
-        if self.retained.leases.get(&e.no).is_some_and(|l| l.holds(now)) {
-            return Held::Leased;
-        }
         let pins = self.pins.iter().filter(|(_, spans)| holds(spans) && !planted(Bug::ForgetPins));
-        match pins.map(|(asset, _)| *asset).collect::<Vec<_>>() {
-            clips if clips.is_empty() => Held::Free,
-            clips => Held::Clips(clips),
+        let clips: Vec<Uuid> = pins.map(|(asset, _)| *asset).collect();
+        match self.retained.leases.get(&e.no) {
+            _ if !clips.is_empty() => Held::Clips(clips),
+            Some(lease) if lease.holds(now) => Held::Leased,
+            _ => Held::Free,
         }
     }
 
@@ -188,21 +191,22 @@ impl State {
         if gone.is_empty() {
             return None;
         }
-        Some(self.doom(&gone, now))
+        Some(self.doom(&gone, &[], now))
     }
 
-    /// What the journal says of extents that go.
-    pub(crate) fn deletion(&self, doomed: &[Doomed]) -> Record {
-        let told = |d: &Doomed| {
-            let ExtentInfo { no, last_part, start, end, .. } = d.extent;
-            DeletedExtent { extent: no, part: last_part, start, end }
-        };
-        let (msn, dsn) = (self.counters.msn, self.counters.dsn);
-        Record::Delete { extents: doomed.iter().map(told).collect(), kept: Vec::new(), msn, dsn }
+    /// What the journal says of extents that go, and of the copies that stay.
+    pub(crate) fn deletion(
+        &self,
+        gone: impl Iterator<Item = (RunId, ExtentInfo)>,
+        kept: Vec<KeptExtent>,
+    ) -> Record {
+        let told =
+            gone.map(|(_, e)| DeletedExtent { extent: e.no, part: e.last_part, start: e.start, end: e.end });
+        Record::Delete { extents: told.collect(), msn: self.counters.msn, dsn: self.counters.dsn, kept }
     }
 
     /// Takes extents out of what is shown.
-    fn doom(&mut self, gone: &BTreeSet<ExtentNo>, now: Duration) -> Gone {
+    pub(super) fn doom(&mut self, gone: &BTreeSet<ExtentNo>, kept: &[KeptExtent], now: Duration) -> Gone {
         let (mut doomed, mut vanished, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for run in &mut self.runs {
             let taken: Vec<ExtentInfo> =
@@ -212,7 +216,12 @@ impl State {
             }
             let before = run.recordings();
             run.extents.retain(|e| !gone.contains(&e.no));
+            run.extents.extend(kept.iter().filter(|k| k.run == run.id).map(shown));
+            run.extents.sort_by_key(|e| e.first_part);
             run.find_holes();
+            if let (Some(last), Some(_)) = (run.extents.last(), run.ended) {
+                (run.edge, run.closed_end, run.durable_end) = (last.end, last.end, last.end);
+            }
             let left = run.recordings();
             let is_left = |r: &RecordingSpan| left.iter().any(|l| l.asset == r.asset);
             let lost_some = |r: &RecordingSpan| {
@@ -222,14 +231,18 @@ impl State {
             vanished.extend(before.into_iter().filter(|r| !is_left(r)));
             for extent in taken {
                 if let Some(clock) = &run.clock {
-                    self.retained.remember(clock.wall(extent.start)..clock.wall(extent.end));
+                    let left = kept.iter().filter(|k| k.run == run.id).map(|k| k.facts.start..k.facts.end);
+                    for gone in without(extent.start..extent.end, left) {
+                        self.retained.remember(clock.wall(gone.start)..clock.wall(gone.end));
+                    }
                 }
                 doomed.push(Doomed { run: run.id, extent, since: now, told: false });
             }
         }
         self.runs.retain(|r| !r.extents.is_empty() || r.ended.is_none());
         self.retained.doomed.extend(&doomed);
-        Gone { record: self.deletion(&doomed), doomed, vanished, changed }
+        let record = self.deletion(doomed.iter().map(|d| (d.run, d.extent)), kept.to_vec());
+        Gone { record, doomed, vanished, changed }
     }
 
     /// An extent that is shown, or was a moment ago.
@@ -241,10 +254,41 @@ impl State {
 
 /// Whether a view of a span reads an extent; `after` is the one after it in the run.
 fn span_needs(span: &SpanRecord, e: &ExtentInfo, after: Option<&ExtentInfo>) -> bool {
-    if e.end > span.start && e.start < span.end.plus_ns(REORDER_NS) {
+    if e.end > span.start && e.start < span.end.plus_ns(LATE_NS) {
         return true;
     }
     // Decoding begins at a key frame, which may lie in the extent before the one in which the span begins.
     let Some(next) = after.filter(|n| e.end <= span.start && n.start < span.end) else { return false };
-    !next.entry || span.start < next.start.plus_ns(REORDER_NS)
+    !next.entry || span.start < next.start.plus_ns(LEADING_NS)
+}
+
+/// A copy as an extent of its run.
+fn shown(kept: &KeptExtent) -> ExtentInfo {
+    ExtentInfo {
+        no: kept.extent,
+        init: kept.init,
+        epoch: kept.epoch,
+        first_part: kept.part,
+        last_part: kept.facts.part,
+        start: kept.facts.start,
+        end: kept.facts.end,
+        bytes: kept.bytes,
+        sealed: true,
+        entry: kept.facts.entry,
+    }
+}
+
+/// A range without others, which are in order.
+pub(crate) fn without(
+    range: Range<MediaTime>,
+    others: impl Iterator<Item = Range<MediaTime>>,
+) -> Vec<Range<MediaTime>> {
+    let (mut at, mut left) = (range.start, Vec::new());
+    for other in others.filter(|o| o.end > range.start && o.start < range.end) {
+        left.push(at..other.start);
+        at = at.max(other.end);
+    }
+    left.push(at..range.end);
+    left.retain(|r| r.start < r.end);
+    left
 }

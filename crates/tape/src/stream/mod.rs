@@ -1,6 +1,7 @@
 //! A stream: one name, one tape, at most one publisher, any number of readers. Readers take snapshots and hold
 //! nothing.
 
+mod erase;
 mod retention;
 
 use std::ops::Range;
@@ -26,6 +27,7 @@ use crate::read::{LiveCursor, LiveItem, Piece, ReadError};
 use crate::run::{ExtentInfo, RecordingSpan, RunInfo};
 use crate::state::{Effects, Live, State};
 
+pub use erase::{EraseError, Erased};
 pub use retention::Expired;
 
 /// A publisher with the same key may take over from one that has been silent this long.
@@ -314,12 +316,19 @@ impl Stream {
 
     /// Bytes of an extent: shared memory for parts that the ring still holds, file ranges for the rest. Opens the
     /// file when needed and reads nothing.
+    ///
+    /// Whoever is sent it is a viewer: the extent and the next ones are held for him for a moment.
     pub fn read(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
+        self.lock().lease(no, self.volume.now());
+        self.peek(no, range)
+    }
+
+    /// The same for the house's own needs: holds nothing.
+    pub fn peek(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
         let mut pieces = Vec::new();
         let mut at = range.start;
         {
-            let mut state = self.lock();
-            state.lease(no, self.volume.now());
+            let state = self.lock();
             for part in state.ring.parts().filter(|p| p.extent == no) {
                 let end = part.offset + u64::from(part.index.len);
                 if part.offset > at || end <= at || at >= range.end {
@@ -468,6 +477,9 @@ impl Stream {
     ) -> Result<(), Fault> {
         {
             let mut state = self.lock();
+            if spans.iter().any(|span| state.is_going(span)) {
+                return Err(Fault::being_erased());
+            }
             state.pins.insert(asset, spans.clone());
             if let Some(asked) = &asked {
                 state.clips.insert(asset, (spans.clone(), asked.clone()));

@@ -101,7 +101,8 @@ impl Stream {
             if waiting.is_empty() {
                 return true;
             }
-            self.log.submit([Op::Journal(state.deletion(&waiting))]);
+            let gone = waiting.iter().map(|d| (d.run, d.extent));
+            self.log.submit([Op::Journal(state.deletion(gone, Vec::new()))]);
         }
         self.tell_deletions().await.is_ok()
     }
@@ -116,6 +117,9 @@ impl Stream {
         {
             let mut state = self.lock();
             let Protection { spans, label } = protection.clone();
+            if spans.iter().any(|span| state.is_going(span)) {
+                return Err(Fault::being_erased());
+            }
             state.retained.protected.insert(id, protection);
             self.log.submit([Op::Journal(Record::Protect { id, spans, label })]);
         }

@@ -184,6 +184,12 @@ async fn clips_and_protections_hold_what_they_need() {
     stream.protect(kept, protection.clone()).await.unwrap();
     stream.expire(&wanted(1, 6), Viewers::Yield).await.unwrap();
     assert_eq!(extents(&stream), [2, 3, 5]);
+    let last = stream.runs(WallTime::MIN..WallTime::MAX).pop().unwrap();
+    assert_eq!(
+        (last.end, last.closed_end),
+        (last.extents[0].end, last.extents[0].end),
+        "the tape ends with it"
+    );
     assert_eq!(stream.protections(), [(kept, protection)]);
     stream.unpin(clip).await.unwrap();
     assert!(stream.unprotect(kept).await.unwrap());
@@ -214,4 +220,90 @@ async fn the_plan_asks_the_streams() {
     assert_eq!(plan.expire.iter().map(|d| d.extent.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert!(plan.expire.iter().all(|d| d.cause == Cause::Age && d.stream == *stream.name()));
     assert_eq!(extents(&stream).len(), 6, "a plan takes nothing");
+}
+
+/// Parts that are shown, by number.
+fn parts(stream: &Stream) -> Vec<u64> {
+    let numbers = extents(stream).into_iter().map(|no| stream.index(ExtentNo(no)).unwrap());
+    numbers.flat_map(|index| index.parts.iter().map(|p| p.no.0).collect::<Vec<_>>()).collect()
+}
+
+/// Every part as its bytes, read as viewers do.
+fn contents(stream: &Stream, no: u64) -> Vec<(u64, Vec<u8>)> {
+    let index = stream.index(ExtentNo(no)).unwrap();
+    let read = |p: &tape::PartEntry| {
+        let pieces = stream.read(ExtentNo(no), p.offset..p.offset + u64::from(p.len)).unwrap();
+        let bytes = pieces.into_iter().flat_map(|piece| match piece {
+            tape::Piece::Mem(bytes) => bytes.to_vec(),
+            tape::Piece::File { file, range } => {
+                let mut bytes = vec![0; (range.end - range.start) as usize];
+                file.read_exact_at(&mut bytes, range.start).unwrap();
+                bytes
+            }
+        });
+        (p.no.0, bytes.collect())
+    };
+    index.parts.iter().map(read).collect()
+}
+
+#[tokio::test]
+async fn a_range_is_erased_to_the_part_and_the_rest_stays_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (hub, stream) = a_minute(dir.path()).await;
+    let before: std::collections::BTreeMap<u64, Vec<u8>> =
+        extents(&stream).into_iter().flat_map(|no| contents(&stream, no)).collect();
+    let erased = stream.erase(&[span(&stream, 15, 27)]).await.unwrap();
+    assert_eq!(erased.gone.len(), 2, "{erased:?}");
+    let (from, to) = (erased.gone[0].start, erased.gone[1].end);
+    assert!(from <= WallTime(BEGIN + 15 * S) && from > WallTime(BEGIN + 14 * S), "{erased:?}");
+    assert!(to >= WallTime(BEGIN + 27 * S) && to <= WallTime(BEGIN + 30 * S), "{erased:?}");
+    let runs = stream.runs(WallTime::MIN..WallTime::MAX);
+    assert_eq!(runs.len(), 2);
+    assert!(runs[0].wall_end() <= WallTime(BEGIN + 15 * S + 50_000_000));
+    let entry = stream.index(runs[1].extents[0].no).unwrap().parts[0].segment;
+    assert!(entry.starts && entry.independent);
+    let gaps = stream.gaps(WallTime::MIN..WallTime::MAX);
+    assert_eq!((gaps.len(), gaps[0].reason), (1, GapReason::Expired), "{gaps:?}");
+    let shown = |stream: &Stream| {
+        for no in extents(stream) {
+            for (part, bytes) in contents(stream, no) {
+                assert_eq!(bytes, before[&part], "part {part}");
+            }
+        }
+        parts(stream)
+    };
+    let left = shown(&stream);
+    assert!(left.len() < before.len() && left.is_sorted(), "{left:?}");
+    stream.sweep(Viewers::Yield).unwrap();
+    verified(dir.path(), &stream);
+    drop(stream);
+    hub.close();
+    drop(hub);
+
+    let hub = Hub::open(config(dir.path())).unwrap();
+    let stream = hub.stream(&StreamName::parse("live/cam1").unwrap()).unwrap();
+    assert_eq!(shown(&stream), left);
+    assert_eq!(stream.gaps(WallTime::MIN..WallTime::MAX), gaps);
+    verified(dir.path(), &stream);
+}
+
+#[tokio::test]
+async fn what_is_held_is_not_erased_and_says_by_whom() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_hub, stream) = a_minute(dir.path()).await;
+    let (clip, kept) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    stream.pin(clip, vec![span(&stream, 16, 18)], None).await.unwrap();
+    let protection = Protection { spans: vec![span(&stream, 50, 51)], label: String::new() };
+    stream.protect(kept, protection).await.unwrap();
+    let refused = |error| match error {
+        tape::EraseError::Held { clips, protections } => (clips.len(), protections.len()),
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused(stream.erase(&[span(&stream, 15, 17)]).await.unwrap_err()), (1, 0));
+    assert_eq!(refused(stream.erase(&[span(&stream, 50, 60)]).await.unwrap_err()), (0, 1));
+    assert_eq!(extents(&stream), [1, 2, 3, 4, 5, 6]);
+    // Once it is not held any more it goes, and what stays has new numbers.
+    stream.unpin(clip).await.unwrap();
+    stream.erase(&[span(&stream, 15, 17)]).await.unwrap();
+    assert_eq!(extents(&stream), [1, 7, 8, 3, 4, 5, 6]);
 }
