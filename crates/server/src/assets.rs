@@ -9,7 +9,7 @@ use control::asset::{
 };
 use media::{CodecConfig, MediaTime, TrackConfig, WallTime};
 use serde_json::{Value, json};
-use tape::{RecordingSpan, SpanRecord, Stream};
+use tape::{AskedClip, RecordingSpan, SpanRecord, Stream};
 use uuid::Uuid;
 use view::clip::{self, ClipOptions, ClipPlan, ClipSpan, ClipSpans};
 use view::query;
@@ -192,6 +192,49 @@ pub(crate) fn pending_clip(
 /// What a pin of the tape holds for a clip.
 pub(crate) fn pin_of(spans: &ClipSpans) -> Vec<SpanRecord> {
     spans.spans.iter().map(|s| SpanRecord { run: s.run, start: s.start, end: s.end }).collect()
+}
+
+/// How a clip was asked for, for the journal.
+pub(crate) fn asked_of(asset: &Asset) -> Option<AskedClip> {
+    let requested = asset.facts.requested.as_ref()?;
+    Some(AskedClip {
+        start: requested.start,
+        end: requested.end,
+        accuracy: asset.facts.accuracy?.to_string(),
+        gaps: asset.facts.gap_policy?.to_string(),
+        made: asset.created_at,
+    })
+}
+
+/// The options of a clip that the journal tells of; one of a newer program is cut as by default.
+pub(crate) fn options_of(asked: &AskedClip) -> ClipOptions {
+    ClipOptions {
+        accuracy: match asked.accuracy.parse() {
+            Ok(Accuracy::Gop) => clip::Accuracy::Gop,
+            _ => clip::Accuracy::EditList,
+        },
+        gaps: match asked.gaps.parse() {
+            Ok(GapPolicy::Hold) => clip::GapPolicy::Hold,
+            Ok(GapPolicy::Fail) => clip::GapPolicy::Fail,
+            _ => clip::GapPolicy::Collapse,
+        },
+    }
+}
+
+/// A clip that only the journal knows, its facts still to be found. `None` where the tape has nothing of it.
+pub(crate) fn clip_of_pin(stream: &Stream, id: Uuid, pin: &[SpanRecord]) -> Option<Asset> {
+    let spans = spans_of_pin(pin);
+    let on_tape = wall_of(stream, &spans);
+    let (requested, options, made) = match stream.clip(id) {
+        Some((_, asked)) => (asked.start..asked.end, options_of(&asked), asked.made),
+        None => {
+            let requested = on_tape?;
+            let made = requested.end;
+            (requested, ClipOptions::default(), made)
+        }
+    };
+    let facts = pending_clip(stream, &requested, &spans, options);
+    Some(Asset::new(asset_id(id), facts, Labels::default(), made))
 }
 
 /// A clip as spans again, from the pin that the journal kept when the catalog did not.

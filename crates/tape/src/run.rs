@@ -32,6 +32,24 @@ pub struct ExtentInfo {
     pub entry: bool,
 }
 
+impl ExtentInfo {
+    /// One that has no part yet.
+    pub(crate) fn begun(no: ExtentNo, init: (InitId, u32), first: (u32, PartNo)) -> Self {
+        Self {
+            no,
+            init: init.0,
+            epoch: first.0,
+            first_part: first.1,
+            last_part: PartNo(first.1.0.saturating_sub(1)),
+            start: MediaTime::MAX,
+            end: MediaTime::MIN,
+            bytes: u64::from(init.1),
+            sealed: false,
+            entry: false,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<ExtentInfo>() <= 64, "every extent of every stream is in memory");
 
 /// An immutable snapshot of one run, or of one piece of a run out of which something was deleted: pieces have the

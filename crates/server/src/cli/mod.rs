@@ -2,14 +2,17 @@
 //! refused with one line on standard error, 1 is a failure later on.
 
 mod config;
+mod progress;
+mod rebuild;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ConfigError, Loaded, Sources};
+use crate::config::{Config, ConfigError, Loaded, Sources};
 
 /// Exit code of a command that was refused before it did anything.
 const REFUSED: u8 = 2;
@@ -35,6 +38,16 @@ enum Command {
     Serve(ServeArgs),
     /// Print a configuration file with every setting, its default and what it does.
     Config,
+    /// Check that the files of the tape are what they say; exit status 1 when something is wrong. Reads only, and may
+    /// run beside the server.
+    Verify(VerifyArgs),
+    /// Make everything anew that is made from the tape: cached indexes and the facts in the catalog. Titles, tags and
+    /// tokens stay. The server must not run.
+    Rebuild {
+        /// Where the data is.
+        #[command(flatten)]
+        place: Place,
+    },
     /// Make, list and revoke the tokens that let other machines in.
     Token {
         /// Where the catalog is.
@@ -43,6 +56,19 @@ enum Command {
         #[command(subcommand)]
         command: token::Command,
     },
+}
+
+/// `tapeline verify`.
+#[derive(Debug, Clone, Args)]
+struct VerifyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The stream to check, such as live/cam1 [default: all].
+    #[arg(value_name = "STREAM")]
+    stream: Option<String>,
+    /// Tell the findings as one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where the configuration and the data are.
@@ -110,6 +136,11 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Config => config::print(),
+        Command::Verify(args) => loaded(&args.place).and_then(|config| {
+            let form = if args.json { verify::Form::Json } else { verify::Form::Lines };
+            verify::run(&config, args.stream.as_deref(), form)
+        }),
+        Command::Rebuild { place } => loaded(&place).and_then(rebuild::run),
         Command::Token { place, command } => place.load().map_err(Stop::refused).and_then(|loaded| {
             for warning in &loaded.warnings {
                 say_error(&format!("warning: {warning}"));
@@ -124,6 +155,15 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(stop.code)
         }
     }
+}
+
+/// The settings of a command that is no server.
+fn loaded(place: &Place) -> Result<Config, Stop> {
+    let loaded = place.load().map_err(Stop::refused)?;
+    for warning in &loaded.warnings {
+        say_error(&format!("warning: {warning}"));
+    }
+    Ok(loaded.config)
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Stop> {
