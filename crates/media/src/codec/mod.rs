@@ -3,5 +3,6 @@
 pub mod aac;
 mod bits;
 pub mod h264;
+mod nal;
 
 pub use bits::BitError;
