@@ -7,7 +7,7 @@ use std::ops::Range;
 use control::asset::{
     Accuracy, Asset, AssetEpoch, AssetGap, AssetId, AssetKind, AssetStatus, Facts, GapPolicy, Labels,
 };
-use media::{CodecConfig, MediaTime, TrackConfig, WallTime};
+use media::{MediaTime, TrackConfig, WallTime};
 use serde_json::{Value, json};
 use tape::{RecordingSpan, SpanRecord, Stream};
 use uuid::Uuid;
@@ -227,13 +227,12 @@ fn of_options(facts: &mut Facts, options: ClipOptions) {
 
 fn of_tracks(facts: &mut Facts, tracks: &[TrackConfig]) {
     for config in tracks {
-        match &config.codec {
-            CodecConfig::H264 { width, height, .. } => {
-                facts.video_codec = Some(config.codec.name().to_owned());
-                (facts.width, facts.height) = (Some(u32::from(*width)), Some(u32::from(*height)));
-            }
-            CodecConfig::Aac { .. } => facts.audio_codec = Some(config.codec.name().to_owned()),
-            _ => {}
+        if let Some(picture) = config.codec.picture() {
+            facts.video_codec = Some(config.codec.name().to_owned());
+            (facts.width, facts.height) = (Some(u32::from(picture.width)), Some(u32::from(picture.height)));
+        }
+        if config.codec.sound().is_some() {
+            facts.audio_codec = Some(config.codec.name().to_owned());
         }
     }
 }

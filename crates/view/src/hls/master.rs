@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use media::{CodecConfig, TrackConfig};
+use media::{Picture, TrackConfig};
 use tape::{InitId, Stream};
 
 use super::playlist::{MediaRequest, Playlist};
@@ -135,12 +135,7 @@ fn codecs(tracks: &[std::sync::Arc<[TrackConfig]>]) -> Vec<String> {
 
 /// The size a track is shown at: RESOLUTION counts square pixels.
 fn resolution(track: &TrackConfig) -> Option<(u64, u16)> {
-    match &track.codec {
-        CodecConfig::H264 { width, height, sar: (num, den), .. } if *num > 0 && *den > 0 => {
-            let (num, den) = (u64::from(*num), u64::from(*den));
-            Some(((u64::from(*width) * num + den / 2) / den, *height))
-        }
-        CodecConfig::H264 { width, height, .. } => Some((u64::from(*width), *height)),
-        _ => None,
-    }
+    let Picture { width, height, sar: (num, den) } = track.codec.picture()?;
+    let (width, num, den) = (u64::from(width), u64::from(num), u64::from(den));
+    Some((if num > 0 && den > 0 { (width * num + den / 2) / den } else { width }, height))
 }

@@ -14,6 +14,7 @@ pub use config::{
     Absorbed, H264Error, Header, PARAMETER_SET_BYTES_MAX, PARAMETER_SETS_BYTES_MAX, ParameterSets,
 };
 pub use sps::Sps;
+pub(in crate::codec) use sps::read_sar;
 
 #[cfg(test)]
 pub(crate) mod samples;

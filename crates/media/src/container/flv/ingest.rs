@@ -107,8 +107,14 @@ impl Ingest {
         if self.out.len() > QUEUED_MAX {
             return Err(FlvError::NotPolled);
         }
-        let read = self.reader.input(kind, payload);
-        let Read { track, item } = read.map_err(|cause| FlvError::Tag { kind, timestamp_ms, cause })?;
+        let reads = self.reader.input(kind, payload);
+        for read in reads.map_err(|cause| FlvError::Tag { kind, timestamp_ms, cause })? {
+            self.read(timestamp_ms, read);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, timestamp_ms: u32, Read { track, item }: Read) {
         if let Some(track) = track {
             self.announce(track);
         }
@@ -118,7 +124,6 @@ impl Ingest {
             Some(Item::Dropped { track, reason }) => self.drop_packet(track, reason),
             None => {}
         }
-        Ok(())
     }
 
     /// The next result.
@@ -133,10 +138,10 @@ impl Ingest {
     }
 
     fn announce(&mut self, track: TrackConfig) {
-        if let CodecConfig::Aac { frame_samples, .. } = track.codec {
+        if let Some(sound) = track.codec.sound() {
             self.run.audio = Some(match &self.run.audio {
-                Some(clock) => clock.changed(track.timescale, frame_samples),
-                None => AudioClock::new(track.timescale, frame_samples),
+                Some(clock) => clock.changed(track.timescale, sound.frame_samples),
+                None => AudioClock::new(track.timescale, sound.frame_samples),
             });
         }
         match self.set.binary_search_by_key(&track.id, |known| known.id) {
@@ -159,15 +164,21 @@ impl Ingest {
             self.data(timestamp_ms, script);
         }
         let (dts, cts) = match track {
-            TrackId::AUDIO => (self.audio_dts(run_ms), 0),
-            _ => self.run.video.place(run_ms, sample.cts_ms),
+            TrackId::AUDIO => (self.audio_dts(run_ms, sample.lasts), 0),
+            _ => {
+                let (dts, cts) = self.run.video.place(run_ms, sample.cts_ms);
+                (dts, cts.saturating_add(sample.fine_ticks))
+            }
         };
         self.packet(Packet { track, dts, cts, rap: sample.rap, data: sample.data });
     }
 
-    fn audio_dts(&mut self, run_ms: i64) -> i64 {
+    fn audio_dts(&mut self, run_ms: i64, lasts: Option<u16>) -> i64 {
         let clock = self.run.audio.as_mut().expect("a sample comes after its track's configuration");
-        let placed = clock.place(run_ms);
+        let placed = match lasts {
+            Some(samples) => clock.place_lasting(run_ms, samples),
+            None => clock.place(run_ms),
+        };
         if let Some(samples) = placed.step {
             self.counters.audio_steps += 1;
             self.out.push_back(Ingested::AudioStep { track: TrackId::AUDIO, samples });
@@ -178,9 +189,9 @@ impl Ingest {
     fn begin_run(&mut self, track: TrackId, step_ms: i64) {
         self.counters.jumps += 1;
         self.counters.lifted = self.counters().lifted;
-        let audio = self.set.iter().find_map(|track| match track.codec {
-            CodecConfig::Aac { frame_samples, .. } => Some(AudioClock::new(track.timescale, frame_samples)),
-            _ => None,
+        let audio = self.set.iter().find_map(|track| {
+            let sound = track.codec.sound()?;
+            Some(AudioClock::new(track.timescale, sound.frame_samples))
         });
         self.run = RunClocks { audio, ..RunClocks::default() };
         self.out.push_back(Ingested::Jump { track, step_ms });
@@ -424,10 +435,11 @@ mod tests {
     fn errors_say_where_and_leave_the_stream_going() {
         let mut ingest = Ingest::new();
         feed(&mut ingest, &[(Video, 0, video_header())]);
-        let error = ingest.input(Video, 1234, Bytes::from_static(&[0x1c, 0])).unwrap_err().to_string();
+        let error = ingest.input(Video, 1234, Bytes::from_static(&[0x12, 0])).unwrap_err().to_string();
         assert_eq!(
             error,
-            "video tag at 1234 ms: video codec 12 (HEVC) is not supported; publish H.264 video and AAC audio"
+            "video tag at 1234 ms: video codec 2 (Sorenson H.263) is not supported; publish H.264, H.265, AV1 or VP9 \
+             video and AAC, Opus or MP3 audio"
         );
         assert_eq!(feed(&mut ingest, &[(Video, 0, picture(0))]), [P(V, ORIGIN, 0)]);
     }
