@@ -19,7 +19,23 @@ impl TrackId {
     pub const AUDIO: Self = Self(2);
     /// The timed-data track (`onMetaData`, `onCuePoint`, …).
     pub const DATA: Self = Self(3);
+
+    /// The track that a source numbers so, beside its main one (0): its video track *n* is 2*n* + 2, its audio
+    /// track *n* 2*n* + 3. `None` for data, and for more than [`FURTHER_TRACKS_MAX`] of a kind.
+    pub fn numbered(kind: TrackKind, number: u8) -> Option<Self> {
+        let further = (number <= FURTHER_TRACKS_MAX).then_some(number)?;
+        match (kind, further) {
+            (TrackKind::Video, 0) => Some(Self::VIDEO),
+            (TrackKind::Audio, 0) => Some(Self::AUDIO),
+            (TrackKind::Video, n) => Some(Self(2 * n + 2)),
+            (TrackKind::Audio, n) => Some(Self(2 * n + 3)),
+            (TrackKind::Data, _) => None,
+        }
+    }
 }
+
+/// Most tracks of a kind beside the main one: a ladder of renditions or a handful of languages.
+pub const FURTHER_TRACKS_MAX: u8 = 7;
 
 /// What a track carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +61,12 @@ pub struct TrackConfig {
 }
 
 impl TrackConfig {
+    /// Of several tracks the main ones, which players are shown: the first of each kind.
+    pub fn main_ones(tracks: &[Self]) -> impl Iterator<Item = &Self> {
+        let first = |kind| tracks.iter().find(move |track| track.kind() == kind);
+        [first(TrackKind::Video), first(TrackKind::Audio), first(TrackKind::Data)].into_iter().flatten()
+    }
+
     /// What the track carries.
     pub fn kind(&self) -> TrackKind {
         match self.codec {
@@ -236,3 +258,18 @@ impl CodecConfig {
 
 /// 80 ms at 48 kHz.
 const OPUS_PRIMING_SAMPLES: u16 = 3_840;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tracks_beside_the_main_ones_have_numbers_of_their_own() {
+        use TrackKind::{Audio, Data, Video};
+        assert_eq!(TrackId::numbered(Video, 0), Some(TrackId::VIDEO));
+        assert_eq!(TrackId::numbered(Audio, 0), Some(TrackId::AUDIO));
+        let numbers = [(Video, 1), (Audio, 1), (Video, 2), (Audio, 7)].map(|(k, n)| TrackId::numbered(k, n));
+        assert_eq!(numbers, [4, 5, 6, 17].map(|id| Some(TrackId(id))));
+        assert_eq!([(Video, 8), (Audio, 255), (Data, 1)].map(|(k, n)| TrackId::numbered(k, n)), [None; 3]);
+    }
+}

@@ -226,7 +226,7 @@ fn of_options(facts: &mut Facts, options: ClipOptions) {
 }
 
 fn of_tracks(facts: &mut Facts, tracks: &[TrackConfig]) {
-    for config in tracks {
+    for config in TrackConfig::main_ones(tracks) {
         if let Some(picture) = config.codec.picture() {
             facts.video_codec = Some(config.codec.name().to_owned());
             (facts.width, facts.height) = (Some(u32::from(picture.width)), Some(u32::from(picture.height)));

@@ -76,7 +76,7 @@ impl From<NotPlaying> for NotSent {
 /// Whether a player can be sent these tracks, in words where not (Enhanced RTMP v2: codecs with four characters
 /// for a name go only to those who announced them).
 fn check(announced: &Announced, tracks: &[TrackConfig]) -> Result<(), String> {
-    let missing = tracks.iter().find_map(|track| {
+    let missing = TrackConfig::main_ones(tracks).find_map(|track| {
         let four = mux::four_cc(&track.codec)?;
         (!announced.takes(four)).then(|| (track.codec.name(), four.escape_ascii().to_string()))
     });
@@ -164,7 +164,9 @@ impl Player {
         if self.stale == Some(packet.run) {
             return Ok(());
         }
-        let Some(track) = packet.tracks.iter().find(|t| t.id == packet.packet.track) else { return Ok(()) };
+        // Players are sent the main tracks: what lies beside them they could not tell apart.
+        let main = TrackConfig::main_ones(&packet.tracks).find(|t| t.id == packet.packet.track);
+        let Some(track) = main else { return Ok(()) };
         let timestamp = self.time.of(packet.run, mux::timestamp_ms(track.timescale, packet.packet.dts));
         if self.headers.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &packet.tracks)) {
             check(&self.announced, &packet.tracks).map_err(NotSent::Codec)?;
@@ -182,8 +184,9 @@ impl Player {
         tracks: &[TrackConfig],
         timestamp: u32,
     ) -> Result<(), NotPlaying> {
-        session.send_media(self.message_stream, MediaKind::Data, timestamp, &mux::metadata(tracks))?;
-        for (kind, body) in tracks.iter().filter_map(mux::header) {
+        let main: Vec<TrackConfig> = TrackConfig::main_ones(tracks).cloned().collect();
+        session.send_media(self.message_stream, MediaKind::Data, timestamp, &mux::metadata(&main))?;
+        for (kind, body) in main.iter().filter_map(mux::header) {
             session.send_media(self.message_stream, media_kind(kind), timestamp, &body)?;
         }
         Ok(())

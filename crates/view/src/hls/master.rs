@@ -125,7 +125,8 @@ fn render(rates: Rates, tracks: &[std::sync::Arc<[TrackConfig]>], uri: &str) -> 
 fn codecs(tracks: &[std::sync::Arc<[TrackConfig]>]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let kind = |codec: &str| codec.split('.').next().unwrap_or(codec).to_owned();
-    for codec in tracks.iter().flat_map(|t| t.iter()).filter_map(|t| t.codec.rfc6381()) {
+    let main = tracks.iter().flat_map(|tracks| TrackConfig::main_ones(tracks));
+    for codec in main.filter_map(|t| t.codec.rfc6381()) {
         if !out.iter().any(|o| kind(o) == kind(&codec)) {
             out.push(codec);
         }

@@ -1,6 +1,8 @@
 //! From tags to tracks and samples: which configuration each track has, and what of the tags is media.
 //! Times stay the source's raw milliseconds; the clocks come after.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -14,7 +16,7 @@ use crate::codec::opus::OpusError;
 use crate::codec::vp9::Vp9Error;
 use crate::packet::Rap;
 use crate::time::Timescale;
-use crate::track::{CodecConfig, TrackConfig, TrackId};
+use crate::track::{CodecConfig, FURTHER_TRACKS_MAX, TrackConfig, TrackId, TrackKind};
 
 /// Largest AAC access unit: 6144 bits a channel (ISO/IEC 14496-3 §4.5.3.2) of 48 channels.
 pub const AAC_BYTES_MAX: usize = 6144 / 8 * 48;
@@ -101,8 +103,11 @@ pub enum DropReason {
     /// Colour or channel order told beside the media, where the media tells it itself.
     #[error("it describes the media from outside, which is not kept")]
     Metadata,
-    /// A track beside the main one.
-    #[error("it is {kind} track {number}; only track 0 is recorded")]
+    /// What is wrong with a track beside the main one, to which it costs nothing.
+    #[error("{0}")]
+    Further(#[from] TagError),
+    /// A track too many.
+    #[error("it is {kind} track {number}; tracks up to {FURTHER_TRACKS_MAX} are recorded")]
     FurtherTrack {
         /// Video or audio.
         kind: TagKind,
@@ -132,8 +137,7 @@ pub enum DropReason {
 /// whether it comes as a tag or in band.
 #[derive(Debug, Default)]
 pub struct TrackReader {
-    video: Track,
-    audio: Track,
+    tracks: BTreeMap<TrackId, Track>,
 }
 
 impl TrackReader {
@@ -148,7 +152,7 @@ impl TrackReader {
         let id = main_track(kind);
         let dropped = |reason| Ok(vec![Read::dropped(id, reason)]);
         match Body::parse(kind, payload)? {
-            Body::Media(unit) => Ok(vec![self.unit(kind, unit)?]),
+            Body::Media(unit) => Ok(vec![self.unit(id, unit)?]),
             Body::Tracks(units) => self.units(kind, units),
             Body::VideoCommand => Ok(Vec::new()),
             Body::Script(script) if script.data.len() > SCRIPT_BYTES_MAX => {
@@ -169,17 +173,22 @@ impl TrackReader {
         let mut reads = Vec::with_capacity(units.len());
         let (main, further): (Vec<_>, Vec<_>) = units.into_iter().partition(|(number, _)| *number == 0);
         for (_, unit) in main {
-            reads.push(self.unit(kind, unit?)?);
+            reads.push(self.unit(main_track(kind), unit?)?);
         }
-        for (number, _) in further {
-            reads.push(Read::dropped(main_track(kind), DropReason::FurtherTrack { kind, number }));
+        for (number, unit) in further {
+            let of = if kind == TagKind::Video { TrackKind::Video } else { TrackKind::Audio };
+            reads.push(match TrackId::numbered(of, number) {
+                Some(id) => unit
+                    .and_then(|unit| self.unit(id, unit))
+                    .unwrap_or_else(|error| Read::dropped(id, error.into())),
+                None => Read::dropped(main_track(kind), DropReason::FurtherTrack { kind, number }),
+            });
         }
         Ok(reads)
     }
 
-    fn unit(&mut self, kind: TagKind, unit: Unit) -> Result<Read, TagError> {
-        let track = if kind == TagKind::Video { &mut self.video } else { &mut self.audio };
-        track.unit(main_track(kind), unit)
+    fn unit(&mut self, id: TrackId, unit: Unit) -> Result<Read, TagError> {
+        self.tracks.entry(id).or_default().unit(id, unit)
     }
 }
 
@@ -543,17 +552,27 @@ mod tests {
     }
 
     #[test]
-    fn the_main_track_is_taken_and_the_others_are_told() {
+    fn each_track_is_its_own_and_the_main_one_decides() {
         let mut reader = TrackReader::new();
         let header = [&b"\x96\x10av01\x01\0\0\x01x\0\0\0\x11"[..], &hex(AV1)].concat();
         let reads = reader.input(Picture, header.into()).unwrap();
         assert_eq!(name(&reads[0]), Some("av1"));
-        let told = DropReason::FurtherTrack { kind: Picture, number: 1 };
-        assert_eq!(dropped(&reads[1]), Some((TrackId::VIDEO, told)));
+        let broken = dropped(&reads[1]);
+        assert!(matches!(broken, Some((TrackId(4), DropReason::Further(TagError::Av1(_))))), "{broken:?}");
+        // Repaired, it is a track of its own.
+        let header = [&b"\x96\x00av01\x01"[..], &hex(AV1)].concat();
+        let track = one(reader.input(Picture, header.into()).unwrap()).track.unwrap();
+        assert_eq!((track.id, track.codec.name()), (TrackId(4), "av1"));
+        let keys = [b"\x96\x11av01\x01\0\0\x12", &hex(AV1_KEY)[..], b"\0\0\0\x12", &hex(AV1_KEY)].concat();
+        let reads = reader.input(Picture, keys.into()).unwrap();
+        assert_eq!([&reads[0], &reads[1]].map(|read| sampled(read).track), [TrackId::VIDEO, TrackId(4)]);
+        let far = one(reader.input(Picture, Bytes::from_static(b"\x96\x01av01\x08x")).unwrap());
+        let told = DropReason::FurtherTrack { kind: Picture, number: 8 };
+        assert_eq!(dropped(&far), Some((TrackId::VIDEO, told)));
         // A codec that is not supported matters on the main track alone.
         let further = reader.input(Audio, Bytes::from_static(b"\x95\x00fLaC\x02abc")).unwrap();
-        let told = DropReason::FurtherTrack { kind: Audio, number: 2 };
-        assert_eq!(dropped(&further[0]), Some((TrackId::AUDIO, told)));
+        let refused = dropped(&further[0]);
+        assert!(matches!(refused, Some((TrackId(7), DropReason::Further(TagError::Unsupported(_))))));
         assert!(reader.input(Audio, Bytes::from_static(b"\x95\x00fLaC\x00abc")).is_err());
         let colour = tag(&mut reader, Picture, b"\xd4av01", b"\x02\0\x09colorInfo");
         assert_eq!(dropped(&colour), Some((TrackId::VIDEO, DropReason::Metadata)));
