@@ -136,13 +136,14 @@ impl Sequence {
         if payload.len() > SEQUENCE_HEADER_BYTES_MAX {
             return Err(Av1Error::TooLarge(payload.len()));
         }
+        // It ends in a one; the zeros behind that mean nothing (§5.3.4).
+        let used = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let payload = &payload[..used];
         let read = parse_sequence_header(payload).map_err(|e| Av1Error::Sequence(e.to_string()))?;
         if read.max_frame_width > 0xffff || read.max_frame_height > 0xffff {
             return Err(Av1Error::Size(read.max_frame_width, read.max_frame_height));
         }
-        // What follows the trailing bit means nothing (§5.3.4).
-        let used = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        Ok(Self { payload: Bytes::copy_from_slice(&payload[..used]), read })
+        Ok(Self { payload: Bytes::copy_from_slice(payload), read })
     }
 
     fn put(&self, out: &mut BytesMut) {
@@ -368,6 +369,9 @@ mod tests {
         assert_eq!(configuration(&[1, 0, 0, 0]), Err(Av1Error::Version(1)));
         assert_eq!(configuration(&hex("81000c000a0b02")), Err(Av1Error::Obu(0)));
         assert!(matches!(configuration(&hex("81000c000a01ff")), Err(Av1Error::Sequence(_))));
+        // All of its bits are there, but not the one behind them.
+        let endless = hex("81000c000a0b0200000521e70000000000");
+        assert!(matches!(configuration(&endless), Err(Av1Error::Sequence(_))));
         assert_eq!(unit("1200", None), Err(Av1Error::Empty));
         assert_eq!(unit("", None), Err(Av1Error::Empty));
         assert_eq!(unit("3201303205", None), Err(Av1Error::Obu(3)));
