@@ -9,7 +9,7 @@ use control::asset::{Asset, AssetKind, AssetStatus, Facts};
 use serde_json::Value;
 use tape::{Store, StoreError, Stream};
 use uuid::Uuid;
-use view::clip::{self, ClipBody, ClipPlan};
+use view::clip::{self, ClipBody, ClipPlan, OwnNeeds};
 
 use crate::app::App;
 use crate::assets;
@@ -59,6 +59,16 @@ pub(crate) fn start(app: &Arc<App>, stream: &Arc<Stream>, asset: Asset) {
     });
 }
 
+/// Writes a clip to a file that nobody asked for, and takes it off the tape. A failure leaves the clip as it is.
+pub(crate) async fn now(app: &Arc<App>, stream: &Arc<Stream>, asset: Asset) -> Result<(), Problem> {
+    let finished = write(app, stream, asset).await?;
+    match app.settling.write_one(app, &finished).await? {
+        Written::Kept => release(app, &finished).await,
+        Written::Deleted => discard(app, &finished).await,
+    }
+    Ok(())
+}
+
 /// The clip with its file, durable.
 async fn write(app: &Arc<App>, stream: &Arc<Stream>, mut asset: Asset) -> Result<Asset, Problem> {
     let tape_id = assets::tape_id(&asset.id);
@@ -83,7 +93,7 @@ async fn copy(app: &Arc<App>, stream: &Arc<Stream>, id: Uuid, plan: &Arc<ClipPla
     let (app, stream, plan) = (Arc::clone(app), Arc::clone(stream), Arc::clone(plan));
     let copied = tokio::task::spawn_blocking(move || {
         let bytes = plan.bytes();
-        app.store.write(id, bytes, ClipBody::new(plan, stream).pieces(0..bytes))
+        app.store.write(id, bytes, ClipBody::new(plan, Arc::new(OwnNeeds(stream))).pieces(0..bytes))
     });
     Ok(copied.await.map_err(|e| Problem::new(Kind::Internal, e.to_string()))??)
 }

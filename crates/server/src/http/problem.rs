@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     BadValue,
     NoSuchPage,
     NoSuchStream,
+    NoSuchRule,
     NoSuchAsset,
     NoSuchMedia,
     OutsideTape,
@@ -25,6 +26,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     BodyTooSlow,
     GapInRange,
+    RangeHeld,
     EpochConflict,
     NoKeyFrame,
     NotReady,
@@ -52,6 +54,7 @@ impl Kind {
             Self::BadValue => (400, "bad-value", "A value is not one that the library takes"),
             Self::NoSuchPage => (404, "no-such-page", "There is nothing at this address"),
             Self::NoSuchStream => (404, "no-such-stream", "There is no such stream"),
+            Self::NoSuchRule => (404, "no-such-rule", "There is no such retention or protection"),
             Self::NoSuchAsset => (404, "no-such-asset", "There is no such asset"),
             Self::NoSuchMedia => (404, "no-such-media", "The tape does not hold this piece of media"),
             Self::OutsideTape => (404, "outside-tape", "The tape holds nothing of this range"),
@@ -62,6 +65,7 @@ impl Kind {
             Self::GapInRange => {
                 (409, "gap-in-range", "The range has gaps and the request does not accept them")
             }
+            Self::RangeHeld => (409, "range-held", "Clips or protections hold the range"),
             Self::EpochConflict => (409, "codec-change", "The codec changes inside the range"),
             Self::NoKeyFrame => (409, "no-key-frame", "There is no key frame within reach of the cut"),
             Self::NotReady => (409, "not-ready", "The asset has no media yet"),
@@ -176,7 +180,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 29] = [
+    const ALL: [Kind; 31] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -184,6 +188,7 @@ mod tests {
         Kind::BadValue,
         Kind::NoSuchPage,
         Kind::NoSuchStream,
+        Kind::NoSuchRule,
         Kind::NoSuchAsset,
         Kind::NoSuchMedia,
         Kind::OutsideTape,
@@ -192,6 +197,7 @@ mod tests {
         Kind::MethodNotAllowed,
         Kind::BodyTooSlow,
         Kind::GapInRange,
+        Kind::RangeHeld,
         Kind::EpochConflict,
         Kind::NoKeyFrame,
         Kind::NotReady,

@@ -29,4 +29,5 @@ mod power_cut;
 mod publish;
 mod rest;
 mod restart;
+mod retention;
 mod splits;

@@ -19,6 +19,10 @@ pub trait Source: Send + Sync {
     fn runs(&self, range: Range<WallTime>) -> Vec<RunInfo>;
     /// One run, with the extents that overlap a stretch of it and one before.
     fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo>;
+    /// One run in its pieces: more than one where something was deleted out of its middle.
+    fn pieces(&self, id: RunId, range: Range<MediaTime>) -> Vec<RunInfo> {
+        self.run(id, range).into_iter().collect()
+    }
     /// Stretches without media.
     fn gaps(&self, range: Range<WallTime>) -> Vec<Gap>;
     /// The tracks of an initialisation segment.
@@ -45,6 +49,9 @@ impl Source for Stream {
     fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo> {
         Self::run(self, id, range)
     }
+    fn pieces(&self, id: RunId, range: Range<MediaTime>) -> Vec<RunInfo> {
+        Self::pieces(self, id, range)
+    }
     fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
         Self::gaps(self, range)
     }
@@ -56,5 +63,42 @@ impl Source for Stream {
     }
     fn read(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
         Self::read(self, no, range)
+    }
+}
+
+/// A recorded stream as the house itself reads it, to copy a clip out of it: nothing is held for a viewer.
+#[derive(Debug)]
+pub struct OwnNeeds(pub Arc<Stream>);
+
+impl Source for OwnNeeds {
+    fn id(&self) -> StreamId {
+        self.0.id()
+    }
+    fn window(&self) -> Option<Range<WallTime>> {
+        self.0.window()
+    }
+    fn edge(&self) -> Option<(RunId, MediaTime, WallTime)> {
+        self.0.edge()
+    }
+    fn runs(&self, range: Range<WallTime>) -> Vec<RunInfo> {
+        self.0.runs(range)
+    }
+    fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo> {
+        self.0.run(id, range)
+    }
+    fn pieces(&self, id: RunId, range: Range<MediaTime>) -> Vec<RunInfo> {
+        self.0.pieces(id, range)
+    }
+    fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
+        self.0.gaps(range)
+    }
+    fn tracks(&self, init: &InitId) -> Option<Arc<[TrackConfig]>> {
+        self.0.tracks(init)
+    }
+    fn index(&self, no: ExtentNo) -> Result<Arc<ExtentIndex>, ReadError> {
+        self.0.index(no)
+    }
+    fn read(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
+        self.0.peek(no, range)
     }
 }
