@@ -7,7 +7,7 @@ use std::ops::Range;
 use control::asset::{
     Accuracy, Asset, AssetEpoch, AssetGap, AssetId, AssetKind, AssetStatus, Facts, GapPolicy, Labels,
 };
-use media::{CodecConfig, MediaTime, TrackConfig, WallTime};
+use media::{MediaTime, TrackConfig, WallTime};
 use serde_json::{Value, json};
 use tape::{AskedClip, RecordingSpan, SpanRecord, Stream};
 use uuid::Uuid;
@@ -269,14 +269,13 @@ fn of_options(facts: &mut Facts, options: ClipOptions) {
 }
 
 fn of_tracks(facts: &mut Facts, tracks: &[TrackConfig]) {
-    for config in tracks {
-        match &config.codec {
-            CodecConfig::H264 { width, height, .. } => {
-                facts.video_codec = Some(config.codec.name().to_owned());
-                (facts.width, facts.height) = (Some(u32::from(*width)), Some(u32::from(*height)));
-            }
-            CodecConfig::Aac { .. } => facts.audio_codec = Some(config.codec.name().to_owned()),
-            _ => {}
+    for config in TrackConfig::main_ones(tracks) {
+        if let Some(picture) = config.codec.picture() {
+            facts.video_codec = Some(config.codec.name().to_owned());
+            (facts.width, facts.height) = (Some(u32::from(picture.width)), Some(u32::from(picture.height)));
+        }
+        if config.codec.sound().is_some() {
+            facts.audio_codec = Some(config.codec.name().to_owned());
         }
     }
 }

@@ -18,6 +18,7 @@ mod access;
 mod bad_start;
 mod barcode;
 mod clips;
+mod codecs;
 mod crash;
 mod demo;
 mod disks;

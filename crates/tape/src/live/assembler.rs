@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::container::mp4::{FragmentError, init_segment};
-use media::{CodecConfig, MediaTime, Packet, TrackConfig, TrackKind, WallTime};
+use media::{MediaTime, Packet, TrackConfig, TrackKind, WallTime};
 
 use crate::clock::{Anchor, Steering, delay};
 use crate::grid::{Grid, GridConfig};
@@ -70,10 +70,8 @@ struct Pending {
 
 impl Pending {
     fn new(config: TrackConfig) -> Self {
-        let last_duration = match &config.codec {
-            CodecConfig::Aac { frame_samples, .. } => u32::from(*frame_samples),
-            _ => config.timescale.hz() / 25,
-        };
+        let last_duration =
+            config.codec.sound().map_or(config.timescale.hz() / 25, |sound| u32::from(sound.frame_samples));
         Self { config, packets: VecDeque::new(), closed: 0, last_dts: None, last_duration }
     }
 
