@@ -8,7 +8,7 @@ use control::asset::{
     Accuracy, Asset, AssetEpoch, AssetGap, AssetId, AssetKind, AssetStatus, Facts, GapPolicy, Labels,
 };
 use media::{CodecConfig, MediaTime, TrackConfig, WallTime};
-use serde_json::{Value, json};
+use serde_json::json;
 use tape::{RecordingSpan, SpanRecord, Stream};
 use uuid::Uuid;
 use view::clip::{self, ClipOptions, ClipPlan, ClipSpan, ClipSpans};
@@ -73,6 +73,7 @@ pub(crate) fn shown(stream: &Stream, asset: &Asset) -> Result<Shown, Problem> {
 pub(crate) fn spans_of_recording(span: &RecordingSpan) -> ClipSpans {
     ClipSpans {
         spans: vec![ClipSpan { run: span.run, start: span.start, end: span.end.unwrap_or(MediaTime::MAX) }],
+        ..ClipSpans::default()
     }
 }
 
@@ -162,9 +163,9 @@ pub(crate) fn clip_facts(stream: &Stream, plan: &ClipPlan) -> Facts {
     of_tracks(&mut facts, &tracks);
     let gap = |g: &clip::ClipGap| AssetGap { start: g.start, end: g.end, reason: g.reason.to_string() };
     facts.gaps = plan.gaps.iter().map(gap).collect();
-    let told: Value = tracks.iter().map(track).collect();
-    facts.epochs =
-        plan.epochs.iter().map(|start| AssetEpoch { start: *start, tracks: told.clone() }).collect();
+    let epoch =
+        |e: &clip::ClipEpoch| AssetEpoch { start: e.start, tracks: e.tracks.iter().map(track).collect() };
+    facts.epochs = plan.epochs.iter().take(EPOCHS_MAX).map(epoch).collect();
     facts.spans = json!(plan.spans);
     facts
 }
@@ -182,8 +183,11 @@ pub(crate) fn pending_clip(
     facts.requested = Some(requested.clone());
     let wall = wall_of(stream, spans);
     facts.start = wall.as_ref().map(|w| w.start);
-    facts.end = wall.map(|w| w.end);
-    facts.duration_ns = Some(spans.spans.iter().map(|s| s.end.since_ns(s.start)).sum());
+    facts.end = wall.as_ref().map(|w| w.end);
+    facts.duration_ns = match options.gaps {
+        clip::GapPolicy::Hold => wall.map(|w| w.end.since_ns(w.start)),
+        _ => Some(spans.spans.iter().map(|s| s.end.since_ns(s.start)).sum()),
+    };
     of_tracks(&mut facts, &stream.stats(std::time::Duration::ZERO).tracks);
     facts.spans = json!(spans);
     facts
@@ -196,7 +200,8 @@ pub(crate) fn pin_of(spans: &ClipSpans) -> Vec<SpanRecord> {
 
 /// A clip as spans again, from the pin that the journal kept when the catalog did not.
 pub(crate) fn spans_of_pin(pin: &[SpanRecord]) -> ClipSpans {
-    ClipSpans { spans: pin.iter().map(|s| ClipSpan { run: s.run, start: s.start, end: s.end }).collect() }
+    let span = |s: &SpanRecord| ClipSpan { run: s.run, start: s.start, end: s.end };
+    ClipSpans { spans: pin.iter().map(span).collect(), ..ClipSpans::default() }
 }
 
 /// The wall time from the first instant of the spans to the last, as far as the tape still has them.
@@ -205,6 +210,7 @@ pub(crate) fn wall_of(stream: &Stream, spans: &ClipSpans) -> Option<Range<WallTi
     let run = |s: &ClipSpan| stream.run(s.run, s.start..s.start);
     let (from, to) = (run(first)?, run(last)?);
     let (start, end) = (from.clock.wall(first.start.max(from.start)), to.clock.wall(last.end.min(to.end)));
+    let (start, end) = (spans.start.unwrap_or(start), spans.end.unwrap_or(end));
     (start < end).then_some(start..end)
 }
 

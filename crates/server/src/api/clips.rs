@@ -153,7 +153,7 @@ async fn pending(
         );
     }
     let (source, want) = (Arc::clone(stream), range.clone());
-    let spans = app.readers.blocking(move || clip::spans(&*source, want)).await?;
+    let spans = app.readers.blocking(move || clip::spans(&*source, want, options.gaps)).await?;
     let spans = spans.map_err(|e| not_planned(NotPlanned::Plan(e), Some(range.clone())))?;
     Ok((assets::pending_clip(stream, &range, &spans, options), spans))
 }

@@ -151,7 +151,7 @@ pub(crate) fn not_planned(error: NotPlanned, range: Option<Range<WallTime>>) -> 
             Problem::new(Kind::OutsideTape, detail + &told).with("tape", tape_range(tape.as_ref()))
         }
         PlanError::NotYet { available } => too_early(available, range),
-        PlanError::TooLong { .. } | PlanError::TooFragmented { .. } => {
+        PlanError::TooLong { .. } | PlanError::GapTooLong { .. } | PlanError::TooFragmented { .. } => {
             Problem::new(Kind::RangeTooLong, detail)
         }
         PlanError::Gaps { gaps } => {

@@ -25,12 +25,22 @@ pub enum PlanError {
         /// Where the readable media ends now.
         available: WallTime,
     },
-    /// More media than one file may hold.
+    /// More than one file may hold.
     #[error(
-        "the range holds {seconds} s of media; one MP4 holds at most {limit_s} s: use .m3u8 or shorter ranges"
+        "the file would last {seconds} s; one MP4 lasts at most {limit_s} s: use .m3u8 or shorter ranges"
     )]
     TooLong {
-        /// Media in the range, in seconds.
+        /// How long it would be, in seconds.
+        seconds: i64,
+        /// The limit, in seconds.
+        limit_s: i64,
+    },
+    /// A gap longer than a picture can be held.
+    #[error(
+        "a gap of {seconds} s; gaps=hold reaches over at most {limit_s} s: use gaps=collapse or shorter ranges"
+    )]
+    GapTooLong {
+        /// How long it is, in seconds.
         seconds: i64,
         /// The limit, in seconds.
         limit_s: i64,
