@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::assets;
 use crate::clock;
 use crate::http::problem::{Kind, Problem};
+use crate::making::Making;
 use crate::{materialise, settle};
 
 /// How long the follower waits after the catalog refused an event, before it compares everything anew.
@@ -104,7 +105,7 @@ async fn reconcile(app: &Arc<App>) -> Result<(), CatalogError> {
         for (id, pin) in stream.pins() {
             let spans = assets::spans_of_pin(&pin);
             let Some(requested) = assets::wall_of(&stream, &spans) else { continue };
-            let facts = assets::pending_clip(&stream, &requested, &spans, clip::ClipOptions::default());
+            let facts = assets::pending_clip(&stream, &requested, &spans, Making::default());
             let clip = Asset::new(assets::asset_id(id), facts, Labels::default(), requested.end);
             app.catalog.insert(&clip).await?;
         }

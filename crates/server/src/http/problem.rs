@@ -37,6 +37,7 @@ pub(crate) enum Kind {
     Internal,
     DamagedTape,
     NotBuilt,
+    NoWorker,
     Unavailable,
     DiskFull,
 }
@@ -78,6 +79,7 @@ impl Kind {
             Self::Internal => (500, "internal", "The server failed; its log says why"),
             Self::DamagedTape => (500, "damaged-tape", "The recording cannot be read here"),
             Self::NotBuilt => (501, "not-built", "This version of the server does not have it yet"),
+            Self::NoWorker => (501, "no-worker", "There is no worker that encodes"),
             Self::Unavailable => (503, "unavailable", "The server cannot do it at this moment"),
             Self::DiskFull => (507, "disk-full", "There is no space left to do it"),
         }
@@ -176,7 +178,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 29] = [
+    const ALL: [Kind; 30] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -204,6 +206,7 @@ mod tests {
         Kind::Internal,
         Kind::DamagedTape,
         Kind::NotBuilt,
+        Kind::NoWorker,
         Kind::Unavailable,
         Kind::DiskFull,
     ];

@@ -8,7 +8,7 @@ use super::SNAP_NS;
 use super::boxes::MOVIE_HZ;
 use super::counting::Counting;
 use super::error::PlanError;
-use super::layout::{Edit, Lane, Layout};
+use super::layout::{Aspect, Edit, Lane, Layout};
 use super::pass::{Counted, Pass, configurations};
 use super::placing::Placing;
 use super::planner::{Chosen, Grids, wall};
@@ -76,7 +76,7 @@ pub(super) fn assemble(
 }
 
 /// 128 bits of the hash: enough that two plans of one stream never share a tag.
-fn etag(hash: Sha256) -> String {
+pub(super) fn etag(hash: Sha256) -> String {
     use std::fmt::Write as _;
     let mut tag = String::with_capacity(34);
     tag.push('"');
@@ -180,6 +180,7 @@ impl Clip<'_> {
         let moved = timing.shifts.iter().any(|s| s.1 != 0) || head.iter().any(|offset| *offset != 0);
         Ok(Lane {
             config: lane.configs[0].clone(),
+            aspect: if lane.aspect_changes() { Aspect::InBand } else { Aspect::Stated },
             in_band: lane.in_band.clone(),
             edit: times.edit,
             media_duration: unsigned(times.last + i64::from(times.last_duration) + times.behind)?,

@@ -29,6 +29,9 @@ pub enum BodyError {
         #[source]
         error: ReadError,
     },
+    /// A file could not be read.
+    #[error("a file of the tape cannot be read: {0}")]
+    File(#[source] std::io::Error),
     /// The tape is not what it was when the clip was planned.
     #[error("extent {0} has changed since the clip was planned; ask for it again")]
     Changed(ExtentNo),

@@ -122,6 +122,15 @@ impl Counting {
         Ok(())
     }
 
+    /// Whether pixels are not equally wide in all configurations.
+    pub(super) fn aspect_changes(&self) -> bool {
+        let aspect = |config: &TrackConfig| match config.codec {
+            CodecConfig::H264 { sar, .. } => Some(sar),
+            _ => None,
+        };
+        self.configs.windows(2).any(|pair| aspect(&pair[0]) != aspect(&pair[1]))
+    }
+
     pub(super) fn config_number(&self, config: &TrackConfig) -> usize {
         self.configs.iter().position(|c| c == config).unwrap_or(0)
     }

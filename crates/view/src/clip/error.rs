@@ -53,6 +53,12 @@ pub enum PlanError {
         /// The limit.
         limit: usize,
     },
+    /// More files than one archive may hold.
+    #[error("the configuration changes more than {limit} times in the range: use shorter ranges")]
+    TooManyFiles {
+        /// The limit.
+        limit: usize,
+    },
     /// There are gaps and the caller asked to fail on them.
     #[error("{} gap(s) in the range and gaps=fail", .gaps.len())]
     Gaps {
@@ -60,7 +66,9 @@ pub enum PlanError {
         gaps: Vec<ClipGap>,
     },
     /// The codec changes in a way that one MP4 cannot carry.
-    #[error("{what} changes inside the range; cut it at that instant")]
+    #[error(
+        "{what} changes inside the range, which one MP4 cannot carry: add epochs=split for a ZIP of one MP4 per configuration, or cut the range at that instant"
+    )]
     EpochConflict {
         /// Where the other configuration begins.
         at: WallTime,

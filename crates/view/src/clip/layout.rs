@@ -20,11 +20,22 @@ pub(super) struct Edit {
     pub(super) media_time: i64,
 }
 
+/// Where players learn how wide a pixel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aspect {
+    /// From the file.
+    Stated,
+    /// From the parameter sets: it changes, and what a file states wins over them in FFmpeg and GStreamer.
+    InBand,
+}
+
 /// A track of the file.
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
     /// The first configuration.
     pub(super) config: TrackConfig,
+    /// Whether all configurations have one pixel aspect.
+    pub(super) aspect: Aspect,
     /// Per configuration, what is put before its key frames. Empty where one configuration serves all.
     pub(super) in_band: Vec<Bytes>,
     pub(super) edit: Edit,

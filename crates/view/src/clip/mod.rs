@@ -47,7 +47,8 @@
 //! begins at such a point; FFmpeg's own copies of these files fail alike.
 //!
 //! With several H.264 configurations the sample entry is `avc3` and each key frame is preceded by its own
-//! parameter sets; players stop at a second sample entry. Other changes of codec are a conflict.
+//! parameter sets; players stop at a second sample entry. Other changes of codec are a conflict, for which `split` makes
+//! one file per set of configurations.
 //!
 //! # How bytes are laid out
 //!
@@ -78,6 +79,7 @@ mod reader;
 mod request;
 mod silence;
 mod source;
+mod split;
 mod tables;
 mod take;
 #[cfg(test)]
@@ -89,6 +91,7 @@ pub use error::PlanError;
 pub use planner::{ClipPlan, plan, plan_spans, spans};
 pub use request::{Accuracy, ClipEpoch, ClipGap, ClipGapReason, ClipOptions, ClipSpan, ClipSpans, ClipTrack};
 pub use source::Source;
+pub use split::{SPLIT_FILES_MAX, SplitBody, SplitFile, SplitPlan, plan_split, plan_split_spans};
 
 pub use crate::query::GapPolicy;
 

@@ -78,9 +78,22 @@ impl ClipPlan {
 }
 
 /// A run and the stretch of it that is asked for.
-struct Ask {
-    info: RunInfo,
-    media: Range<MediaTime>,
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) info: RunInfo,
+    pub(super) media: Range<MediaTime>,
+}
+
+impl Ask {
+    /// Whether the run begins later than asked.
+    pub(super) fn begins_late(&self) -> bool {
+        self.media.start < self.info.start && self.media.start != MediaTime::MIN
+    }
+
+    /// Whether the run is over before what was asked is.
+    pub(super) fn ends_early(&self) -> bool {
+        !self.info.live && self.media.end >= self.info.end && self.media.end != MediaTime::MAX
+    }
 }
 
 /// A run and where it is cut.
@@ -122,6 +135,16 @@ pub fn plan_spans(
     spans: &ClipSpans,
     options: ClipOptions,
 ) -> Result<ClipPlan, PlanError> {
+    let (asks, range) = asks_of_spans(source, spans)?;
+    let bounds = Bounds { start: spans.start, end: spans.end };
+    build(source, range, asks, options, Some(bounds))
+}
+
+/// The runs of stored spans, and the wall time from the first instant to the last.
+pub(super) fn asks_of_spans(
+    source: &dyn Source,
+    spans: &ClipSpans,
+) -> Result<(Vec<Ask>, Range<WallTime>), PlanError> {
     let asks: Vec<Ask> = spans.spans.iter().filter_map(|span| ask_of_span(source, span)).collect();
     let (Some(first), Some(last)) = (asks.first(), asks.last()) else {
         return Err(PlanError::Outside { tape: source.window() });
@@ -131,9 +154,8 @@ pub fn plan_spans(
         MediaTime::MAX => last.info.clock.wall(last.info.end),
         end => last.info.clock.wall(end),
     };
-    let bounds = Bounds { start: spans.start, end: spans.end };
-    let range = bounds.start.unwrap_or(start)..bounds.end.unwrap_or(end);
-    build(source, range, asks, options, Some(bounds))
+    let range = spans.start.unwrap_or(start)..spans.end.unwrap_or(end);
+    Ok((asks, range))
 }
 
 /// The spans of a range as asked for, not snapped to frames, cut at the tape's edge. Reads no index: this is
@@ -144,8 +166,8 @@ pub fn plan_spans(
 pub fn spans(source: &dyn Source, range: Range<WallTime>, gaps: GapPolicy) -> Result<ClipSpans, PlanError> {
     let edge = source.edge();
     let asks = asks_of(source, &range)?;
-    let late = asks.first().is_some_and(|ask| ask.media.start < ask.info.start);
-    let early = asks.last().is_some_and(|ask| !ask.info.live && ask.media.end >= ask.info.end);
+    let late = asks.first().is_some_and(Ask::begins_late);
+    let early = asks.last().is_some_and(Ask::ends_early);
     let held = |outside: bool, at| Some(at).filter(|_| outside && gaps == GapPolicy::Hold);
     let (start, end) = (held(late, range.start), held(early, range.end));
     let spans = asks.into_iter().map(|Ask { info, media }| {
@@ -164,7 +186,7 @@ pub fn spans(source: &dyn Source, range: Range<WallTime>, gaps: GapPolicy) -> Re
     Ok(ClipSpans { spans, start, end })
 }
 
-fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Vec<Ask>, PlanError> {
+pub(super) fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Vec<Ask>, PlanError> {
     if range.start >= range.end {
         return Err(PlanError::EmptyRange);
     }
@@ -191,7 +213,7 @@ fn check_length(asks: &[Ask]) -> Result<(), PlanError> {
     within_limit(asks.iter().map(length).fold(0, i64::saturating_add))
 }
 
-fn within_limit(ns: i64) -> Result<(), PlanError> {
+pub(super) fn within_limit(ns: i64) -> Result<(), PlanError> {
     if ns > CLIP_NS_MAX {
         let second = 1_000_000_000;
         return Err(PlanError::TooLong { seconds: ns / second, limit_s: CLIP_NS_MAX / second });
@@ -200,7 +222,7 @@ fn within_limit(ns: i64) -> Result<(), PlanError> {
 }
 
 /// `bounds` are those of stored spans; those of a range follow from it.
-fn build(
+pub(super) fn build(
     source: &dyn Source,
     requested: Range<WallTime>,
     asks: Vec<Ask>,
@@ -379,7 +401,7 @@ fn find_gaps(
 }
 
 /// The reason the tape recorded for most of a range.
-fn reason(recorded: &[Gap], range: &Range<WallTime>) -> Option<tape::GapReason> {
+pub(super) fn reason(recorded: &[Gap], range: &Range<WallTime>) -> Option<tape::GapReason> {
     let overlap = |gap: &Gap| gap.end.min(range.end).since_ns(gap.start.max(range.start));
     recorded.iter().filter(|gap| overlap(gap) > 0).max_by_key(|gap| overlap(gap)).map(|gap| gap.reason)
 }

@@ -20,10 +20,10 @@ use crate::clip::{
     EXTENTS_MAX, GapPolicy, PlanError, Source, plan, plan_spans, spans,
 };
 
-const WALL: i64 = 1_700_000_000_000_000_000;
-const SECOND: i64 = 1_000_000_000;
+pub(super) const WALL: i64 = 1_700_000_000_000_000_000;
+pub(super) const SECOND: i64 = 1_000_000_000;
 
-fn run(samples: Vec<Made>) -> MadeRun {
+pub(super) fn run(samples: Vec<Made>) -> MadeRun {
     MadeRun {
         wall: WallTime(WALL),
         samples,
@@ -34,18 +34,18 @@ fn run(samples: Vec<Made>) -> MadeRun {
     }
 }
 
-fn tape(runs: impl IntoIterator<Item = MadeRun>) -> Arc<MadeTape> {
+pub(super) fn tape(runs: impl IntoIterator<Item = MadeRun>) -> Arc<MadeTape> {
     let mut tape = MadeTape::default();
     runs.into_iter().for_each(|run| tape.record(run));
     Arc::new(tape)
 }
 
 /// `seconds` of plain pictures and sound.
-fn plain(seconds: usize) -> Vec<Made> {
+pub(super) fn plain(seconds: usize) -> Vec<Made> {
     [Pictures::plain(seconds * 25).samples(), sound(seconds * 48_000 / 1024, 0)].concat()
 }
 
-fn range(from_ms: i64, to_ms: i64) -> Range<WallTime> {
+pub(super) fn range(from_ms: i64, to_ms: i64) -> Range<WallTime> {
     WallTime(WALL + from_ms * 1_000_000)..WallTime(WALL + to_ms * 1_000_000)
 }
 
