@@ -38,5 +38,5 @@ pub use publisher::{Arrival, PublishError, Publisher, PublisherInfo, PushError};
 pub use read::{LiveCursor, LiveItem, Piece, ReadError};
 pub use run::{ExtentInfo, RecordingSpan, RunInfo};
 pub use store::{Store, StoreError};
-pub use stream::{Split, SplitAt, SplitError, Stream, StreamStats};
+pub use stream::{STALL_AFTER, Split, SplitAt, SplitError, Stream, StreamStats};
 pub use trailer::SegmentMark;

@@ -148,6 +148,8 @@ impl State {
         let end = self.runs.iter().map(|r| r.closed_end.0).max().unwrap_or(0).max(0);
         live.shift_s = (end / NS_PER_S + 1) * i64::from(end > 0);
         live.assembler = Some(make(self.counters, id, live.tracks.to_vec()));
+        // What waited for a key frame of the run before has no place in this one.
+        live.deferred = None;
         self.runs.push(RunState::new(id, asset));
         effects.ops.push(Op::Journal(record));
     }
