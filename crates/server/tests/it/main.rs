@@ -20,6 +20,7 @@ mod barcode;
 mod clips;
 mod crash;
 mod demo;
+mod epochs;
 mod hostile_http;
 mod hostile_rtmp;
 mod http_basics;

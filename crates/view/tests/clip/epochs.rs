@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use media::WallTime;
 use tape::{Piece, Stream};
-use view::clip::{ClipOptions, SplitBody, plan_split};
+use view::clip::{ClipOptions, GapPolicy, SplitBody, SplitPlan, plan, plan_split, plan_split_spans};
+use view::hls::{HlsConfig, MediaRequest, Playlists};
 
 use crate::chromium::{chromium_seeks, chromium_shows};
 use crate::compared::Clip;
@@ -100,12 +101,45 @@ fn every_pixel_aspect_is_shown_as_it_is() {
 }
 
 #[test]
+fn a_header_that_is_sent_again_is_no_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let (published, again) =
+        Published::encode(dir.path(), "published.flv", 8, &OPEN_GOP).with_headers_again();
+    assert_eq!(again, 4, "before each key frame");
+    let stream = publish(&open_hub(dir.path()), &published, 0);
+    let range = WallTime::from_ms(BEGIN_MS)..WallTime::from_ms(BEGIN_MS + 8_000);
+    let made = plan(&*stream, range.clone(), ClipOptions::default()).unwrap();
+    assert_eq!(made.epochs.len(), 1, "{}", made.dump());
+    let request = MediaRequest {
+        start: Some(range.start),
+        end: Some(range.end),
+        shift_ns: None,
+        gaps: GapPolicy::Collapse,
+        skip: None,
+        clock: range.end,
+    };
+    let list = Playlists::new(HlsConfig::default()).media(&stream, &request).unwrap().to_bytes();
+    let list = std::str::from_utf8(&list).unwrap();
+    let count = |tag| list.lines().filter(|line| line.starts_with(tag)).count();
+    assert_eq!((count("#EXTINF"), count("#EXT-X-MAP")), (3, 1), "{list}");
+    assert!(!list.contains("#EXT-X-DISCONTINUITY\n"), "{list}");
+}
+
+#[test]
 fn an_archive_has_a_file_for_each_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let (stream, files) = publish_stretches(dir.path(), ["scale=640:360", "scale=360:640", "scale=640:360"]);
     let reference = Reference::new(&stream, &[&sent(&files)]);
     let range = WallTime::from_ms(BEGIN_MS + 1_300)..WallTime::from_ms(BEGIN_MS + 4_800);
     let plan = plan_split(&*stream, range.clone(), ClipOptions::default(), "cam").unwrap();
+    // Of them one ends between the last picture decoded and the last shown.
+    for (from, to) in [(1_300, 4_800), (0, 6_000), (0, 5_985), (-1_000, 9_000)] {
+        let range = WallTime::from_ms(BEGIN_MS + from)..WallTime::from_ms(BEGIN_MS + to);
+        let plan = plan_split(&*stream, range, ClipOptions::default(), "cam").unwrap();
+        let again = plan_split_spans(&*stream, &plan.spans, plan.options, "cam").unwrap();
+        let told = |plan: &SplitPlan| plan.files.iter().map(|f| f.plan.dump()).collect::<Vec<_>>().join("\n");
+        assert_eq!(again.etag(), plan.etag(), "{}\n---\n{}", told(&plan), told(&again));
+    }
     let (names, bytes): (Vec<_>, _) = (plan.files.iter().map(|f| f.name.clone()).collect(), plan.bytes());
     let starts: Vec<_> = plan.files.iter().map(|f| f.plan.start).collect();
     let mut archive = Vec::new();

@@ -104,6 +104,33 @@ impl Published {
         Self::read(path)
     }
 
+    /// The same file with its codecs' headers once more before each key frame, as many encoders send them.
+    pub(crate) fn with_headers_again(&self) -> (Self, usize) {
+        let bytes = std::fs::read(&self.path).unwrap();
+        let (head, mut rest) = bytes.split_at(13);
+        let (mut out, mut headers, mut again) = (head.to_vec(), Vec::new(), 0);
+        while let [kind, a, b, c, time @ ..] = rest {
+            let (tag, after) = rest.split_at(11 + u32::from_be_bytes([0, *a, *b, *c]) as usize + 4);
+            match (kind, tag[11], tag[12]) {
+                (8 | 9, _, 0) => headers.push(tag),
+                (9, 0x17, 1) => {
+                    again += 1;
+                    for header in &headers {
+                        out.extend_from_slice(&header[..4]);
+                        out.extend_from_slice(&time[..4]);
+                        out.extend_from_slice(&header[8..]);
+                    }
+                }
+                _ => {}
+            }
+            out.extend_from_slice(tag);
+            rest = after;
+        }
+        let path = self.path.with_extension("again.flv");
+        std::fs::write(&path, out).unwrap();
+        (Self::read(path), again)
+    }
+
     /// Whether it has packets of a track.
     pub(crate) fn carries(&self, track: TrackId) -> bool {
         self.events.iter().any(|event| matches!(event, Ingested::Packet(p) if p.track == track))

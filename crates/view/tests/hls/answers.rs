@@ -422,6 +422,7 @@ fn what_is_not_offered_is_said() {
     };
     assert_eq!(unsupported("container=ts"), "container=ts is not available for HLS; leave it out");
     assert_eq!(unsupported("clock=capture"), "clock=capture is not available for HLS; leave it out");
+    assert_eq!(unsupported("gaps=hold"), "gaps=hold is not available for HLS; leave it out");
 }
 
 #[test]

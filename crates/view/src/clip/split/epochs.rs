@@ -21,6 +21,15 @@ pub(super) struct Epoch {
     pieces: Vec<Share>,
 }
 
+/// Where among the epochs of a range one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Others follow: what it holds of a run that is over is all of it.
+    Before,
+    /// The range ends in it, and frames are shown after the run has ended by its decode times.
+    Last,
+}
+
 /// A stretch of a run.
 #[derive(Debug, Clone)]
 struct Share {
@@ -72,7 +81,7 @@ impl Epoch {
     pub(super) fn plan(
         &self,
         source: &dyn Source,
-        requested: &Range<WallTime>,
+        (requested, place): (&Range<WallTime>, Place),
         options: ClipOptions,
     ) -> Result<ClipPlan, PlanError> {
         let within = Within { source, pieces: &self.pieces };
@@ -80,11 +89,8 @@ impl Epoch {
             let info = within.run(piece.run, piece.media.clone())?;
             // Where the range reaches beyond what there is, the neighbours' files and the archive's gaps tell it.
             let start = if piece.media.start <= info.start { MediaTime::MIN } else { piece.media.start };
-            let end = if piece.last.is_some() || piece.ends_early(&info) {
-                MediaTime::MAX
-            } else {
-                piece.media.end
-            };
+            let over = piece.last.is_some() || (place == Place::Before && piece.ends_early(&info));
+            let end = if over { MediaTime::MAX } else { piece.media.end };
             Some(Ask { info, media: start..end })
         });
         let asks = asks.filter(|ask| !ask.info.extents.is_empty()).collect();

@@ -15,7 +15,7 @@ use tape::{GapReason, RunId};
 
 pub use body::SplitBody;
 
-use self::epochs::Epoch;
+use self::epochs::{Epoch, Place};
 use self::zip::{Archive, Entry};
 use super::FORMAT_VERSION;
 use super::assemble::etag;
@@ -124,9 +124,11 @@ fn build(
     prefix: &str,
 ) -> Result<SplitPlan, PlanError> {
     let mut plans = Vec::new();
-    for epoch in epochs::of(source, asks)? {
-        match epoch.plan(source, &requested, options) {
-            Ok(plan) if is_stray(&epoch, &plan) => {}
+    let epochs = epochs::of(source, asks)?;
+    for (number, epoch) in epochs.iter().enumerate() {
+        let place = if number + 1 == epochs.len() { Place::Last } else { Place::Before };
+        match epoch.plan(source, (&requested, place), options) {
+            Ok(plan) if is_stray(epoch, &plan) => {}
             Ok(plan) if plans.len() < SPLIT_FILES_MAX => plans.push(plan),
             Ok(_) => return Err(PlanError::TooManyFiles { limit: SPLIT_FILES_MAX }),
             // An extent before the range, which only pre-roll would have needed.
@@ -224,7 +226,7 @@ fn gaps(source: &dyn Source, requested: &Range<WallTime>, asks: &[Ask], plans: &
             }
             _ => {}
         }
-        gaps.extend(&plan.gaps);
+        gaps.extend(plan.gaps.iter().filter(|gap| gap.reason != ClipGapReason::AfterTape));
         before = Some((plan.end, to));
     }
     if let Some((end, _)) = before.filter(|_| last.ends_early()) {
