@@ -17,6 +17,7 @@ mod making;
 mod materialise;
 mod meter;
 mod net;
+mod retention;
 mod rtmp;
 mod serve;
 mod settle;

@@ -130,19 +130,38 @@ group! {
     }
 }
 
+group! {
+    /// Retention.
+    Retention {
+        /// Extents that went.
+        extents: Counter,
+        /// Their bytes.
+        bytes: Counter,
+        /// Clips that got files of their own so that what they showed could go.
+        clips_copied: Counter,
+        /// Deletions that could not be noted and clips that could not be copied; tried again.
+        failures: Counter,
+    }
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     pub(crate) http: Http,
     pub(crate) rtmp: Rtmp,
     pub(crate) catalogue: Catalogue,
+    pub(crate) retention: Retention,
 }
 
 impl Meter {
     /// Every number with its name, for the log at the end and for exporters.
     pub(crate) fn read(&self) -> Vec<(String, u64)> {
-        let groups =
-            [("http", self.http.read()), ("rtmp", self.rtmp.read()), ("catalogue", self.catalogue.read())];
+        let groups = [
+            ("http", self.http.read()),
+            ("rtmp", self.rtmp.read()),
+            ("catalogue", self.catalogue.read()),
+            ("retention", self.retention.read()),
+        ];
         let named = |(group, numbers): (&str, Vec<(&str, u64)>)| {
             numbers.into_iter().map(|(name, n)| (format!("{group}_{name}"), n)).collect::<Vec<_>>()
         };

@@ -20,6 +20,7 @@ use crate::data_dir::DataDir;
 use crate::log::LogHandle;
 use crate::meter::Meter;
 use crate::net::{Bound, bind};
+use crate::retention::{self, Rules};
 use crate::settle::{self, Settling};
 use crate::stop::{Asked, Signals};
 use crate::{catalogue, config::keys, demo, http, log, rtmp};
@@ -76,6 +77,7 @@ impl Server {
         let rtmp = bind("rtmp", &config.rtmp.listen).await.map_err(Stop::refused)?;
         let catalog = Catalog::open(&config.database).await.map_err(Stop::refused)?;
         let keys = Keys::load(&catalog).await.map_err(Stop::refused)?;
+        let rules = Rules::load(&catalog).await.map_err(Stop::refused)?;
         let tape = tape_config(&config);
         let hub = tokio::task::spawn_blocking(move || Hub::open(tape)).await.map_err(Stop::failed)?;
         let hub = hub.map_err(|e| Stop::refused(format!("the tape cannot be opened: {e}")))?;
@@ -85,7 +87,7 @@ impl Server {
         let meter: &'static Meter = Box::leak(Box::default());
         let gate = Gate::new(keys, &config.access, plan.flags.clone());
         let (settling, settled) = Settling::new();
-        let app = App::new(Parts { hub, catalog, gate, config, settling, store, meter });
+        let app = App::new(Parts { hub, catalog, gate, config, settling, store, rules, meter });
         Ok(Self { app, plan, log, signals, http, rtmp, settled: Some(settled), meter })
     }
 
@@ -102,6 +104,7 @@ impl Server {
             followers.spawn(settle::write(Arc::clone(&self.app), settled, followers_stop.clone()));
         }
         followers.spawn(refresh_keys(Arc::clone(&self.app), stop.clone()));
+        followers.spawn(retention::keep(Arc::clone(&self.app), stop.clone()));
         let (http, rtmp) = (self.http.take(), self.rtmp.take());
         tell(http.as_ref(), rtmp.as_ref(), self.plan.demo);
         let publish_to = rtmp.as_ref().map(|bound| bound.address);

@@ -6,3 +6,4 @@ pub(crate) mod asset;
 pub(crate) mod asset_tag;
 pub(crate) mod generation;
 pub(crate) mod secret;
+pub(crate) mod stream_rule;

@@ -5,6 +5,8 @@ mod assets;
 mod call;
 mod clips;
 pub(crate) mod json;
+mod protections;
+mod retention;
 mod split;
 mod streams;
 mod timeline;
@@ -21,6 +23,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/streams", get(streams::list))
         .route("/streams/{*rest}", any(streams::below))
+        .route("/retention", get(retention::server))
         .route("/assets", get(assets::list))
         .route("/assets/{id}", get(assets::get).patch(assets::patch).delete(assets::delete))
 }

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     BadValue,
     NoSuchPage,
     NoSuchStream,
+    NoSuchRule,
     NoSuchAsset,
     NoSuchMedia,
     OutsideTape,
@@ -53,6 +54,7 @@ impl Kind {
             Self::BadValue => (400, "bad-value", "A value is not one that the library takes"),
             Self::NoSuchPage => (404, "no-such-page", "There is nothing at this address"),
             Self::NoSuchStream => (404, "no-such-stream", "There is no such stream"),
+            Self::NoSuchRule => (404, "no-such-rule", "There is no such retention or protection"),
             Self::NoSuchAsset => (404, "no-such-asset", "There is no such asset"),
             Self::NoSuchMedia => (404, "no-such-media", "The tape does not hold this piece of media"),
             Self::OutsideTape => (404, "outside-tape", "The tape holds nothing of this range"),
@@ -178,7 +180,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 30] = [
+    const ALL: [Kind; 31] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -186,6 +188,7 @@ mod tests {
         Kind::BadValue,
         Kind::NoSuchPage,
         Kind::NoSuchStream,
+        Kind::NoSuchRule,
         Kind::NoSuchAsset,
         Kind::NoSuchMedia,
         Kind::OutsideTape,

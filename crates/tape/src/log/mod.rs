@@ -6,6 +6,7 @@ mod committer;
 pub mod io;
 mod layout;
 mod recover;
+mod rewrite;
 pub(crate) mod scan;
 pub(crate) mod sidecar;
 mod verify;
@@ -18,8 +19,9 @@ pub(crate) use commit::{Share, commit};
 pub(crate) use committer::{CommitSink, Committer, LogHandle};
 pub use io::{FileIo, Io, StdIo};
 pub(crate) use layout::Layout;
-pub use recover::RecoverError;
+pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
+pub(crate) use rewrite::{Stay, draft};
 pub use verify::{Finding, verify_stream};
 pub(crate) use writer::StreamLog;
 

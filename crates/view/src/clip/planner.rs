@@ -145,7 +145,7 @@ pub(super) fn asks_of_spans(
     source: &dyn Source,
     spans: &ClipSpans,
 ) -> Result<(Vec<Ask>, Range<WallTime>), PlanError> {
-    let asks: Vec<Ask> = spans.spans.iter().filter_map(|span| ask_of_span(source, span)).collect();
+    let asks: Vec<Ask> = spans.spans.iter().flat_map(|span| asks_of_span(source, span)).collect();
     let (Some(first), Some(last)) = (asks.first(), asks.last()) else {
         return Err(PlanError::Outside { tape: source.window() });
     };
@@ -202,9 +202,12 @@ pub(super) fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Ve
     Ok(asks)
 }
 
-fn ask_of_span(source: &dyn Source, span: &ClipSpan) -> Option<Ask> {
-    let info = source.run(span.run, span.start..span.end)?;
-    Some(Ask { info, media: span.start..span.end })
+fn asks_of_span(source: &dyn Source, span: &ClipSpan) -> Vec<Ask> {
+    let mut pieces = source.pieces(span.run, span.start..span.end);
+    if pieces.is_empty() {
+        pieces.extend(source.run(span.run, span.start..span.end));
+    }
+    pieces.into_iter().map(|info| Ask { info, media: span.start..span.end }).collect()
 }
 
 fn check_length(asks: &[Ask]) -> Result<(), PlanError> {

@@ -33,7 +33,8 @@ pub(super) enum Place {
 /// A stretch of a run.
 #[derive(Debug, Clone)]
 struct Share {
-    run: RunId,
+    /// The run, or the piece of it that was asked for, with all extents that were.
+    info: RunInfo,
     /// Its first extent, unless the run may have more of them before.
     first: Option<ExtentInfo>,
     /// Its last extent, unless the run may have more of them behind.
@@ -62,7 +63,7 @@ pub(super) fn of(source: &dyn Source, asks: &[Ask]) -> Result<Vec<Epoch>, PlanEr
         for (tracks, stretch) in stretches {
             let extent = |at: usize| ask.info.extents.get(at).copied();
             let piece = Share {
-                run: ask.info.id,
+                info: ask.info.clone(),
                 first: extent(stretch.start).filter(|_| stretch.start > 0),
                 last: extent(stretch.end - 1).filter(|_| stretch.end < count),
                 media: ask.media.clone(),
@@ -85,13 +86,13 @@ impl Epoch {
         options: ClipOptions,
     ) -> Result<ClipPlan, PlanError> {
         let within = Within { source, pieces: &self.pieces };
-        let asks = self.pieces.iter().filter_map(|piece| {
-            let info = within.run(piece.run, piece.media.clone())?;
+        let asks = self.pieces.iter().map(|piece| {
+            let info = piece.narrowed(piece.info.clone());
             // Where the range reaches beyond what there is, the neighbours' files and the archive's gaps tell it.
             let start = if piece.media.start <= info.start { MediaTime::MIN } else { piece.media.start };
             let over = piece.last.is_some() || (place == Place::Before && piece.ends_early(&info));
             let end = if over { MediaTime::MAX } else { piece.media.end };
-            Some(Ask { info, media: start..end })
+            Ask { info, media: start..end }
         });
         let asks = asks.filter(|ask| !ask.info.extents.is_empty()).collect();
         planner::build(&within, requested.clone(), asks, options, Some(Bounds::default()))
@@ -127,6 +128,14 @@ struct Within<'a> {
     pieces: &'a [Share],
 }
 
+impl Within<'_> {
+    /// What of a run, or of a piece of one, is of the epoch.
+    fn narrowed(&self, info: RunInfo) -> Option<RunInfo> {
+        let mut own = self.pieces.iter().filter(|piece| piece.info.id == info.id);
+        own.find(|piece| info.extents.iter().any(|e| piece.holds(e))).map(|piece| piece.narrowed(info))
+    }
+}
+
 impl Source for Within<'_> {
     fn id(&self) -> StreamId {
         self.source.id()
@@ -138,12 +147,10 @@ impl Source for Within<'_> {
         self.source.edge()
     }
     fn runs(&self, range: Range<WallTime>) -> Vec<RunInfo> {
-        let runs = self.source.runs(range).into_iter();
-        runs.filter_map(|info| Some(self.pieces.iter().find(|p| p.run == info.id)?.narrowed(info))).collect()
+        self.source.runs(range).into_iter().filter_map(|info| self.narrowed(info)).collect()
     }
     fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo> {
-        let piece = self.pieces.iter().find(|piece| piece.run == id)?;
-        self.source.run(id, range).map(|info| piece.narrowed(info))
+        self.narrowed(self.source.run(id, range)?)
     }
     fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
         self.source.gaps(range)

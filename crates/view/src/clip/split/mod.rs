@@ -224,6 +224,10 @@ fn gaps(source: &dyn Source, requested: &Range<WallTime>, asks: &[Ask], plans: &
             Some((end, run)) if run != from => {
                 push(&mut gaps, end..plan.start, ClipGapReason::Tape(GapReason::Offline));
             }
+            // Something was deleted out of a run. Else the next file begins where this one ends.
+            Some((end, _)) if reason(&recorded, &(end..plan.start)).is_some() => {
+                push(&mut gaps, end..plan.start, ClipGapReason::Tape(GapReason::Expired));
+            }
             _ => {}
         }
         gaps.extend(plan.gaps.iter().filter(|gap| gap.reason != ClipGapReason::AfterTape));
