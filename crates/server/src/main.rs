@@ -13,6 +13,7 @@ mod data_dir;
 mod demo;
 mod http;
 mod log;
+mod making;
 mod materialise;
 mod meter;
 mod net;

@@ -285,7 +285,10 @@ impl Hub {
             while stopped.recv_timeout(TICK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 let Some(hub) = hub.upgrade() else { return };
                 let now = hub.volume.now();
-                hub.streams().iter().for_each(|s| s.flush_if_quiet(now));
+                for stream in hub.streams() {
+                    stream.flush_if_quiet(now);
+                    stream.end_if_stalled(now);
+                }
             }
         };
         let thread = std::thread::Builder::new().name("tape-tick".into()).spawn(run)?;

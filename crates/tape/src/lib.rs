@@ -46,5 +46,5 @@ pub use read::{LiveCursor, LiveItem, Piece, ReadError};
 pub use run::{ExtentInfo, RecordingSpan, RunInfo};
 pub use state::Viewers;
 pub use store::{Store, StoreError};
-pub use stream::{EraseError, Erased, Expired, Split, SplitAt, SplitError, Stream, StreamStats};
+pub use stream::{EraseError, Erased, Expired, STALL_AFTER, Split, SplitAt, SplitError, Stream, StreamStats};
 pub use trailer::SegmentMark;

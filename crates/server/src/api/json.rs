@@ -104,6 +104,7 @@ pub(crate) fn asset(asset: &Asset, durable: bool) -> Value {
         "audio_codec": facts.audio_codec,
         "accuracy": facts.accuracy.map(|a| a.as_str()),
         "gaps": gaps.collect::<Vec<_>>(),
+        "layout": crate::assets::layout_of(&facts.spans).as_str(),
         "epochs": epochs.collect::<Vec<_>>(),
         "url": format!("/assets/{}.mp4", asset.id),
         "created_at": time(asset.created_at),

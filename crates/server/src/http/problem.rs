@@ -39,6 +39,7 @@ pub(crate) enum Kind {
     Internal,
     DamagedTape,
     NotBuilt,
+    NoWorker,
     Unavailable,
     DiskFull,
 }
@@ -82,6 +83,7 @@ impl Kind {
             Self::Internal => (500, "internal", "The server failed; its log says why"),
             Self::DamagedTape => (500, "damaged-tape", "The recording cannot be read here"),
             Self::NotBuilt => (501, "not-built", "This version of the server does not have it yet"),
+            Self::NoWorker => (501, "no-worker", "There is no worker that encodes"),
             Self::Unavailable => (503, "unavailable", "The server cannot do it at this moment"),
             Self::DiskFull => (507, "disk-full", "There is no space left to do it"),
         }
@@ -180,7 +182,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 31] = [
+    const ALL: [Kind; 32] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -210,6 +212,7 @@ mod tests {
         Kind::Internal,
         Kind::DamagedTape,
         Kind::NotBuilt,
+        Kind::NoWorker,
         Kind::Unavailable,
         Kind::DiskFull,
     ];

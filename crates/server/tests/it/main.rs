@@ -22,6 +22,7 @@ mod codecs;
 mod crash;
 mod demo;
 mod disks;
+mod epochs;
 mod hostile_http;
 mod hostile_rtmp;
 mod http_basics;

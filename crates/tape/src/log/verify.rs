@@ -57,6 +57,9 @@ struct Verify<'a> {
     findings: Vec<Finding>,
 }
 
+/// Run, first and last part of an extent that was deleted.
+type Deleted = (RunId, PartNo, PartNo);
+
 /// What the journal tells of an extent.
 #[derive(Debug, Clone, Copy)]
 struct Told {
@@ -168,10 +171,7 @@ impl Verify<'_> {
     }
 
     /// Extents that the journal tells of, and those of them that were deleted: run, first and last part.
-    fn told(
-        &mut self,
-        records: &[Record],
-    ) -> (BTreeMap<ExtentNo, Told>, BTreeMap<ExtentNo, (RunId, PartNo, PartNo)>) {
+    fn told(&mut self, records: &[Record]) -> (BTreeMap<ExtentNo, Told>, BTreeMap<ExtentNo, Deleted>) {
         let mut told: BTreeMap<ExtentNo, Told> = BTreeMap::new();
         let mut deleted = BTreeMap::new();
         for record in records {

@@ -3,6 +3,8 @@
 
 mod erase;
 mod retention;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
@@ -15,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::gap::Gap;
+use crate::gap::{Gap, GapReason};
 use crate::hub::{LogEvent, Volume};
 use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 use crate::index::ExtentIndex;
@@ -34,6 +36,11 @@ pub use retention::Expired;
 const TAKEOVER_SILENCE: Duration = Duration::from_secs(2);
 /// The open part of a publisher that sends nothing is closed after this long.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// The run of a publisher that is connected and sends nothing ends after this long, at its last packet: what comes then
+/// is on the wall clock anew. As long as a source's clock may jump before that is a new run
+/// ([`media::time::FORWARD_MS_MAX`]); encoders on bad links stall for seconds, send what they held back, and lose
+/// nothing. The connection is left alone.
+pub const STALL_AFTER: Duration = Duration::from_secs(10);
 /// The bit rate is measured over this long.
 const RATE_OVER: Duration = Duration::from_secs(5);
 /// Most bytes that wait for the volume; beyond it recording stops with a gap and live goes on.
@@ -240,7 +247,7 @@ impl Stream {
     }
 
     /// Why nothing is recorded although somebody publishes; `None` while all is well.
-    pub fn halted(&self) -> Option<crate::GapReason> {
+    pub fn halted(&self) -> Option<GapReason> {
         let state = self.lock();
         state.halted.filter(|_| state.live.is_some())
     }
@@ -598,6 +605,22 @@ impl Stream {
             self.unpublish(token, EndReason::Shutdown);
             self.removals.send_replace((token, "the server is shutting down".to_owned()));
         }
+    }
+
+    /// Ends the run of a publisher that has gone quiet for long.
+    pub(crate) fn end_if_stalled(&self, now: Duration) {
+        let mut effects = Effects::default();
+        {
+            let mut state = self.lock();
+            let stalled = |live: &Live| now.saturating_sub(live.last.mono) >= STALL_AFTER;
+            if !state.live.as_ref().is_some_and(|live| live.assembler.is_some() && stalled(live)) {
+                return;
+            }
+            state.end_run(EndReason::Gap(GapReason::SourceStalled), &mut effects);
+        }
+        let (stream, seconds) = (&self.name, STALL_AFTER.as_secs());
+        tracing::warn!(%stream, seconds, "the publisher is connected and sends nothing; its run has ended");
+        self.act(effects);
     }
 
     /// Closes the open part of a publisher that has gone quiet.
