@@ -33,7 +33,7 @@ pub use ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 pub use index::{ExtentIndex, PartEntry, Sample, TrackIndex, TrackPart};
 pub use journal::{EndReason, SpanRecord};
 pub use live::LivePacket;
-pub use log::{Durability, FileIo};
+pub use log::{CommitFigures, Durability, FileIo, ROUND_SECONDS};
 pub use publisher::{Arrival, PublishError, Publisher, PublisherInfo, PushError};
 pub use read::{LiveCursor, LiveItem, Piece, ReadError};
 pub use run::{ExtentInfo, RecordingSpan, RunInfo};

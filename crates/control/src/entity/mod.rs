@@ -5,4 +5,6 @@ pub(crate) mod access_token;
 pub(crate) mod asset;
 pub(crate) mod asset_tag;
 pub(crate) mod generation;
+pub(crate) mod revoked_jwt;
 pub(crate) mod secret;
+pub(crate) mod signing_key;

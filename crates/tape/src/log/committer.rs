@@ -4,10 +4,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::Durability;
 use super::commit::{Ack, Fault, FaultKind, Op, Outcome, Share, commit};
 use super::io::Io;
+use super::meter::{CommitFigures, CommitMeter};
 use super::writer::StreamLog;
 use crate::ids::PartNo;
 
@@ -41,6 +43,7 @@ struct Shared {
     durability: Durability,
     state: Mutex<State>,
     wake: Condvar,
+    meter: CommitMeter,
 }
 
 #[derive(Default)]
@@ -69,7 +72,8 @@ impl Committer {
     /// Starts the thread of a volume.
     pub(crate) fn start(io: Arc<dyn Io>, durability: Durability) -> std::io::Result<Self> {
         let state = Mutex::default();
-        let shared = Arc::new(Shared { io, durability, state, wake: Condvar::new() });
+        let shared =
+            Arc::new(Shared { io, durability, state, wake: Condvar::new(), meter: CommitMeter::default() });
         let own = shared.clone();
         let thread = std::thread::Builder::new().name("tape-commit".into()).spawn(move || own.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -85,6 +89,11 @@ impl Committer {
             sink: Mutex::new(sink),
             committer: self.shared.clone(),
         })
+    }
+
+    /// What it has counted.
+    pub(crate) fn figures(&self) -> CommitFigures {
+        self.shared.meter.figures()
     }
 
     /// Commits what is queued and ends the thread.
@@ -111,7 +120,9 @@ impl LogHandle {
     /// Queues operations. They are written in order, all streams' together.
     pub(crate) fn submit(self: &Arc<Self>, ops: impl IntoIterator<Item = Op>) {
         let mut queue = lock(&self.queue);
+        let before = queue.ops.len();
         queue.ops.extend(ops);
+        self.committer.meter.queued(queue.ops.len() - before);
         if queue.ready || queue.ops.is_empty() {
             return;
         }
@@ -139,6 +150,7 @@ impl LogHandle {
     fn take(&self) -> Vec<Op> {
         let mut queue = lock(&self.queue);
         queue.ready = false;
+        self.committer.meter.taken(queue.ops.len());
         queue.ops.drain(..).collect()
     }
 
@@ -162,11 +174,16 @@ impl Shared {
                     Share { log, ops: h.take(), durable: *durable }
                 })
                 .collect();
+            let begun = Instant::now();
             let mut durable: Vec<PartNo> = shares.iter().map(|s| s.durable).collect();
             commit(&*self.io, self.durability, &mut shares, &mut |i, outcome| {
                 durable[i] = outcome.durable;
+                if let Some(fault) = &outcome.fault {
+                    self.meter.fault(fault.kind);
+                }
                 ready[i].publish(outcome);
             });
+            self.meter.round(begun.elapsed());
             for ((guard, durable), handle) in locked.iter_mut().zip(durable).zip(&ready) {
                 guard.1 = durable;
                 if guard.0.has_seals() {
