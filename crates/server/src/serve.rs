@@ -18,7 +18,7 @@ use crate::cli::{ServePlan, Stop, say};
 use crate::config::{self, Config, Durability};
 use crate::data_dir::DataDir;
 use crate::log::LogHandle;
-use crate::meter::Meter;
+use crate::meter::{Meter, Reading};
 use crate::net::{Bound, bind};
 use crate::settle::{self, Settling};
 use crate::stop::{Asked, Signals};
@@ -83,7 +83,7 @@ impl Server {
         let store = tokio::task::spawn_blocking(move || Store::open(&data)).await.map_err(Stop::failed)?;
         let store = store.map_err(|e| Stop::refused(format!("the files of assets cannot be opened: {e}")))?;
         let meter: &'static Meter = Box::leak(Box::default());
-        let gate = Gate::new(keys, &config.access, plan.flags.clone());
+        let gate = Gate::new(keys, &config, plan.flags.clone(), &meter.access);
         let (settling, settled) = Settling::new();
         let app = App::new(Parts { hub, catalog, gate, config, settling, store, meter });
         Ok(Self { app, plan, log, signals, http, rtmp, settled: Some(settled), meter })
@@ -181,8 +181,15 @@ impl Server {
         if answered.is_err() {
             tracing::warn!("some answers were cut off");
         }
-        let counted = self.meter.read().into_iter().filter(|(_, n)| *n > 0);
-        let counted: Vec<String> = counted.map(|(name, n)| format!("{name}={n}")).collect();
+        let counted = self.meter.figures().into_iter().filter_map(|figure| match figure.reading {
+            Reading::Counter(n) if n > 0 => Some(format!(
+                "{}{}={n}",
+                figure.name,
+                figure.label.map(|(_, v)| format!("_{v}")).unwrap_or_default()
+            )),
+            _ => None,
+        });
+        let counted: Vec<String> = counted.collect();
         tracing::info!(counters = counted.join(" "), "ended");
         match sealed {
             Ok(Ok(())) => Ok(()),

@@ -101,6 +101,13 @@ impl Keys {
         *self.fixed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Fixed { signers, rules });
     }
 
+    /// The keys of the configuration, by their ids.
+    pub fn fixed_keys(&self) -> Vec<KeyParts> {
+        let mut keys: Vec<_> = self.fixed().signers.values().map(|signer| signer.parts().clone()).collect();
+        keys.sort_by(|a, b| a.id.cmp(&b.id));
+        keys
+    }
+
     /// What a credential stands for. Asks no database. Whether the grant has expired is for the policy to say.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl Call {
     /// Reads who asks.
     pub(super) fn new(app: Arc<App>, request: Parts) -> Result<Self, Problem> {
         let token = Query::<Token>::try_from_uri(&request.uri).ok().and_then(|q| q.0.token);
-        let caller = app.gate.http(remote(&request)?.ip(), &request.headers, token.as_deref());
+        let caller = app.gate.http(remote(&request)?.ip(), &request, token.as_deref());
         Ok(Self { app, request, caller })
     }
 

@@ -2,6 +2,7 @@
 //! refused with one line on standard error, 1 is a failure later on.
 
 mod config;
+mod key;
 mod token;
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{ConfigError, Loaded, Sources};
+use crate::config::{Config, ConfigError, Loaded, Sources};
 
 /// Exit code of a command that was refused before it did anything.
 const REFUSED: u8 = 2;
@@ -42,6 +43,14 @@ enum Command {
         place: Place,
         #[command(subcommand)]
         command: token::Command,
+    },
+    /// Make, list and revoke the keys that signed tokens (JWT) are checked with.
+    Key {
+        /// Where the catalog is.
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: key::Command,
     },
 }
 
@@ -110,12 +119,8 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Config => config::print(),
-        Command::Token { place, command } => place.load().map_err(Stop::refused).and_then(|loaded| {
-            for warning in &loaded.warnings {
-                say_error(&format!("warning: {warning}"));
-            }
-            token::run(&loaded.config, command)
-        }),
+        Command::Token { place, command } => settings(&place).and_then(|config| token::run(&config, command)),
+        Command::Key { place, command } => settings(&place).and_then(|config| key::run(&config, command)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,6 +129,15 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::from(stop.code)
         }
     }
+}
+
+/// The settings for a command that is done at once.
+fn settings(place: &Place) -> Result<Config, Stop> {
+    let loaded = place.load().map_err(Stop::refused)?;
+    for warning in &loaded.warnings {
+        say_error(&format!("warning: {warning}"));
+    }
+    Ok(loaded.config)
 }
 
 fn serve(args: &ServeArgs) -> Result<(), Stop> {

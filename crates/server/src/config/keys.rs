@@ -282,6 +282,24 @@ pub(crate) const KEYS: &[Key] = &[
         field: field!(access.open, open_rules),
     },
     Key {
+        path: "access.jwt_skew",
+        default: Some("\"10s\""),
+        example: "\"10s\"",
+        help: &["How far the clock of whoever signs tokens may be off; at most 60s."],
+        change: Change::Reload,
+        field: field!(access.jwt_skew, jwt_skew),
+    },
+    Key {
+        path: "access.jwt_max_lifetime",
+        default: None,
+        example: "\"1d\"",
+        help: &[
+            "Signed tokens that hold for longer, from iat to exp, are not taken; nor are those without iat.",
+        ],
+        change: Change::Reload,
+        field: field!(access.jwt_max_lifetime, |v: &Value| v.duration().map(Some)),
+    },
+    Key {
         path: "log.level",
         default: Some("\"info\""),
         example: "\"info\"",
@@ -382,6 +400,14 @@ fn hls_window(value: &Value) -> Result<std::time::Duration, Refusal> {
     }
 }
 
+fn jwt_skew(value: &Value) -> Result<std::time::Duration, Refusal> {
+    let skew = value.duration()?;
+    match skew.as_nanos() <= control::keys::SKEW_NS_MAX as u128 {
+        true => Ok(skew),
+        false => refuse(format!("{value} is more than 60s"), false),
+    }
+}
+
 fn open_rules(value: &Value) -> Result<Vec<String>, Refusal> {
     let list = value.texts()?;
     for rule in &list {
@@ -446,5 +472,10 @@ pub(crate) fn reload(running: &mut Config, new: &Config) -> Vec<(&'static str, C
     for key in differing.iter().filter(|key| key.change == Change::Reload) {
         (key.field.copy)(running, new);
     }
-    differing.iter().map(|key| (key.path, key.change)).collect()
+    let mut changed: Vec<_> = differing.iter().map(|key| (key.path, key.change)).collect();
+    if running.jwt != new.jwt {
+        running.jwt.clone_from(&new.jwt);
+        changed.push(("jwt", Change::Reload));
+    }
+    changed
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::jwt::JwtKey;
 use super::keys;
 use super::policy::Policy;
 use super::units::Space;
@@ -26,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) access: Access,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) jwt: Vec<JwtKey>,
     pub(crate) log: Log,
 }
 
@@ -149,6 +151,10 @@ pub(crate) struct Store {
 pub(crate) struct Access {
     pub(crate) loopback_open: bool,
     pub(crate) open: Vec<String>,
+    /// How far the clock of a token's issuer may be off.
+    pub(crate) jwt_skew: Duration,
+    /// Longest time from `iat` to `exp`.
+    pub(crate) jwt_max_lifetime: Option<Duration>,
 }
 
 /// The log on standard error.

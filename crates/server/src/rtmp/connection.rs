@@ -168,7 +168,9 @@ impl Connection {
             self.taken = clock::mono();
             return Ok(());
         }
-        if self.out.write(&self.stream).map_err(Over::Io)? > 0 {
+        let sent = self.out.write(&self.stream).map_err(Over::Io)?;
+        if sent > 0 {
+            self.app.meter.rtmp.sent_bytes.add_many(sent as u64);
             self.taken = clock::mono();
         }
         match self.out.len() > QUEUE_BYTES_MAX {
@@ -186,6 +188,7 @@ impl Connection {
         };
         self.heard = clock::mono();
         self.position += n as u64;
+        self.app.meter.rtmp.received_bytes.add_many(n as u64);
         let taken = self.session.input(&self.read[..n]);
         // What came before a fault still counts, and the peer's questions are answered.
         self.drain().await?;
@@ -264,6 +267,7 @@ impl Connection {
             Role::Idle => publish::begin(&self.app, &self.who, &asked).await,
             _ => Err(publish::NotLetIn {
                 code: media::proto::rtmp::server::code::PUBLISH_BAD_NAME,
+                kind: None,
                 words: "one stream a connection; open another connection".into(),
             }),
         };
@@ -271,14 +275,14 @@ impl Connection {
         // An answer that the peer no longer waits for is an error of no consequence.
         match begun {
             Ok(publication) => {
-                tracing::info!(conn, %peer, stream = %publication.name, "publisher came");
+                tracing::info!(event = "publish", protocol = "rtmp", conn, %peer, stream = %publication.name, "publisher came");
                 if self.session.accept_publish(asked.message_stream).is_ok() {
                     self.read = vec![0; READ_BYTES_PUBLISHING].into_boxed_slice();
                     self.role = Role::Publishing(Box::new(publication));
                 }
             }
-            Err(publish::NotLetIn { code, words }) => {
-                tracing::warn!(conn, %peer, "publisher refused: {words}");
+            Err(publish::NotLetIn { code, kind, words }) => {
+                self.tell_refused("publish", kind, &words);
                 let _ = self.session.reject_publish(asked.message_stream, code, &words);
             }
         }
@@ -289,22 +293,31 @@ impl Connection {
             Role::Idle => play::begin(&self.app, &self.who, &asked),
             _ => Err(play::NotLetIn {
                 code: media::proto::rtmp::server::code::PLAY_FAILED,
+                kind: None,
                 words: "one stream a connection; open another connection".into(),
             }),
         };
         let (conn, peer) = (self.who.id, self.who.peer);
         match begun {
             Ok(player) => {
-                tracing::info!(conn, %peer, stream = %player.name, "player came");
+                tracing::info!(event = "play", protocol = "rtmp", conn, %peer, stream = %player.name, "player came");
                 if self.session.accept_play(asked.message_stream).is_ok() {
                     self.role = Role::Playing(Box::new(player));
                 }
             }
-            Err(play::NotLetIn { code, words }) => {
-                tracing::warn!(conn, %peer, "player refused: {words}");
+            Err(play::NotLetIn { code, kind, words }) => {
+                self.tell_refused("play", kind, &words);
                 let _ = self.session.reject_play(asked.message_stream, code, &words);
             }
         }
+    }
+
+    /// One line for one that is not let in, as long as strangers do not ask too often.
+    fn tell_refused(&self, wish: &'static str, kind: Option<&'static str>, words: &str) {
+        let Some(unsaid) = self.app.refusals.say() else { return };
+        let (conn, peer, r#type) = (self.who.id, self.who.peer, kind.unwrap_or("none"));
+        let event = "refused";
+        tracing::warn!(event, protocol = "rtmp", wish, conn, %peer, r#type, unsaid, "refused: {words}");
     }
 
     /// Hands media to the session until one write's worth waits. Events come only from input, so that only
@@ -346,7 +359,11 @@ impl Connection {
         };
         match self.app.gate.still_stands(caller) {
             true => Ok(()),
-            false => Err(Over::Ours("its token was revoked or has expired".into(), EndReason::Kicked)),
+            false => {
+                self.app.meter.access.cut_off.add();
+                tracing::info!(event = "cut_off", protocol = "rtmp", peer = %self.who.peer, "cut off: its token was revoked or has expired");
+                Err(Over::Ours("its token was revoked or has expired".into(), EndReason::Kicked))
+            }
         }
     }
 
