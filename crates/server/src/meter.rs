@@ -165,6 +165,8 @@ group! {
         connections_refused: Counter,
         /// Connections closed because no byte moved for too long.
         connections_stalled: Counter,
+        /// TLS handshakes that failed or did not end.
+        tls_failed: Counter,
         /// Answers, by the class of their status.
         answers_1xx: Counter as "answers" "class" = "1xx",
         /// Answers, by the class of their status.
@@ -193,6 +195,8 @@ group! {
         connections: Gauge,
         /// Connections closed at once because `rtmp.max_connections` were open.
         connections_refused: Counter,
+        /// TLS handshakes that failed or did not end.
+        tls_failed: Counter,
         /// Connections that publish.
         publishers: Gauge,
         /// Connections that play.

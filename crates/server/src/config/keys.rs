@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::types::{Cadence, Config, Cors, Durability, Listen, LogFormat, LogLevel, Takeover};
+use super::types::{Cadence, Config, Cors, Durability, Listen, LogFormat, LogLevel, Takeover, TlsFiles};
 use super::value::{Refusal, Value};
 
 /// What changing a key does while the server runs.
@@ -107,6 +107,25 @@ pub(crate) const KEYS: &[Key] = &[
         field: field!(http.listen, listen),
     },
     Key {
+        path: "http.tls",
+        default: None,
+        example: "[\"/etc/tapeline/cert.pem\", \"/etc/tapeline/key.pem\"]",
+        help: &[
+            "HTTPS: the files of the certificate with its chain and of its private key, in PEM. Unset opens nothing.",
+            "SIGHUP reads the files again; that there are any is decided at the start.",
+        ],
+        change: Change::Reload,
+        field: field!(http.tls, tls_files),
+    },
+    Key {
+        path: "http.tls_listen",
+        default: Some("\"0.0.0.0:8443\""),
+        example: "\"0.0.0.0:8443\"",
+        help: &["Media, API and console over HTTPS, once http.tls is set."],
+        change: Change::Restart,
+        field: field!(http.tls_listen, listen),
+    },
+    Key {
         path: "http.cors",
         default: Some("\"*\""),
         example: "[\"https://player.example.com\"]",
@@ -131,6 +150,22 @@ pub(crate) const KEYS: &[Key] = &[
         help: &["Publishers and players over RTMP. \"off\" closes it; port 0 takes a free port."],
         change: Change::Restart,
         field: field!(rtmp.listen, listen),
+    },
+    Key {
+        path: "rtmp.tls",
+        default: None,
+        example: "[\"/etc/tapeline/cert.pem\", \"/etc/tapeline/key.pem\"]",
+        help: &["RTMPS: certificate and key, as for http.tls. Unset opens nothing."],
+        change: Change::Reload,
+        field: field!(rtmp.tls, tls_files),
+    },
+    Key {
+        path: "rtmp.tls_listen",
+        default: Some("\"0.0.0.0:1936\""),
+        example: "\"0.0.0.0:1936\"",
+        help: &["Publishers and players over RTMPS, once rtmp.tls is set."],
+        change: Change::Restart,
+        field: field!(rtmp.tls_listen, listen),
     },
     Key {
         path: "rtmp.takeover",
@@ -362,6 +397,15 @@ fn listen(value: &Value) -> Result<Listen, Refusal> {
         return refuse(format!("{value} is not HOST:PORT"), true);
     }
     Ok(Listen::At(if host.is_empty() { format!("0.0.0.0:{port}") } else { text.to_owned() }))
+}
+
+fn tls_files(value: &Value) -> Result<Option<TlsFiles>, Refusal> {
+    match &value.texts()?[..] {
+        [] => Ok(None),
+        [off] if off == "off" => Ok(None),
+        [certificate, key] => Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() })),
+        _ => refuse("names not two files, those of certificate and key".into(), true),
+    }
 }
 
 fn cors(value: &Value) -> Result<Cors, Refusal> {

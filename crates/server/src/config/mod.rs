@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub(crate) use jwt::JwtKey;
-pub(crate) use types::{Access, Config, Cors, Durability, Listen, Log, LogFormat, LogLevel, Takeover};
+pub(crate) use types::{
+    Access, Config, Cors, Durability, Listen, Log, LogFormat, LogLevel, Takeover, TlsFiles,
+};
 
 /// The file that is read from the working directory when `--config` names none.
 pub(crate) const DEFAULT_FILE: &str = "tapeline.toml";

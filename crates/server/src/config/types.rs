@@ -41,6 +41,15 @@ pub(crate) enum Listen {
     At(String),
 }
 
+/// Where a listener's certificate is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct TlsFiles {
+    /// The certificate and those between it and the root, in PEM.
+    pub(crate) certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub(crate) key: PathBuf,
+}
+
 /// Which web origins may read media and API answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Cors {
@@ -57,6 +66,8 @@ pub(crate) enum Cors {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Http {
     pub(crate) listen: Listen,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls_listen: Listen,
     pub(crate) cors: Cors,
     pub(crate) max_connections: u32,
 }
@@ -65,6 +76,8 @@ pub(crate) struct Http {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Rtmp {
     pub(crate) listen: Listen,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls_listen: Listen,
     pub(crate) takeover: Takeover,
     pub(crate) max_connections: u32,
 }

@@ -17,7 +17,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -43,15 +42,13 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) struct Remote(pub(crate) SocketAddr);
 
 /// Serves one connection to its end. `stop` lets the request that is being answered finish.
-pub(crate) async fn serve(
-    stream: TcpStream,
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     peer: SocketAddr,
     router: Router,
     app: Arc<App>,
     stop: CancellationToken,
 ) {
-    // Answers are written whole; waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
     let moved = Arc::new(AtomicU64::new(clock::mono().as_secs()));
     let io = TokioIo::new(Watched { stream, moved: Arc::clone(&moved) });
     let rests = Rests::default();
@@ -101,12 +98,12 @@ pub(crate) async fn serve(
 }
 
 /// A stream that notes when bytes last moved.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     moved: Arc<AtomicU64>,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn note(&self, moved: bool) {
         if moved {
             self.moved.store(clock::mono().as_secs(), Relaxed);
@@ -114,7 +111,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -127,7 +124,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(matches!(polled, Poll::Ready(Ok(_))));

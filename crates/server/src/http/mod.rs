@@ -37,11 +37,18 @@ use crate::api::openapi;
 use crate::app::App;
 use crate::clock;
 use crate::net::{self, Bound, Room};
+use crate::tls::Tls;
 pub(crate) use connection::Remote;
 use problem::{Kind, Problem, Told};
 
-/// Serves the listener until `stop`; connections live on in `tasks` until their answers are out.
-pub(crate) async fn serve(bound: Bound, app: Arc<App>, stop: CancellationToken, tasks: TaskTracker) {
+/// Serves the listener until `stop`, inside TLS where there is a certificate; connections live on in `tasks` until their answers are out.
+pub(crate) async fn serve(
+    bound: Bound,
+    app: Arc<App>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    tls: Option<Tls>,
+) {
     let router = router(Arc::clone(&app));
     let meter = app.meter;
     let limits = Arc::clone(&app);
@@ -52,9 +59,18 @@ pub(crate) async fn serve(bound: Bound, app: Arc<App>, stop: CancellationToken, 
     };
     let connections = stop.clone();
     net::accept(bound.listener, stop, room, move |stream, peer, held| {
-        let (router, app, stop) = (router.clone(), Arc::clone(&app), connections.clone());
+        let (router, app, stop, tls) = (router.clone(), Arc::clone(&app), connections.clone(), tls.clone());
         tasks.spawn(async move {
-            connection::serve(stream, peer, router, app, stop).await;
+            // Answers are written whole; waiting for more would only delay them.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => connection::serve(stream, peer, router, app, stop).await,
+                Some(tls) => {
+                    if let Some(stream) = tls.accept(stream, peer, &app.meter.http.tls_failed).await {
+                        connection::serve(stream, peer, router, app, stop).await;
+                    }
+                }
+            }
             drop(held);
         });
     })

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use media::proto::rtmp::server::{Config, Event, Output, Session};
 use tape::{EndReason, LiveItem};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::{Outgoing, QUEUE_BYTES_MAX};
 use super::play::{self, Player};
 use super::publish::{self, Ended, Publication};
+use super::transport::Transport;
 use crate::app::App;
 use crate::clock;
 use crate::http::redact::redact;
@@ -79,7 +79,7 @@ enum Woken {
 /// See the module.
 pub(super) struct Connection {
     app: Arc<App>,
-    stream: TcpStream,
+    stream: Transport,
     who: Who,
     session: Session,
     out: Outgoing,
@@ -98,7 +98,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection that was just accepted.
-    pub(super) fn new(app: Arc<App>, stream: TcpStream, peer: SocketAddr, id: u64) -> Self {
+    pub(super) fn new(app: Arc<App>, stream: Transport, peer: SocketAddr, id: u64) -> Self {
         let now = clock::mono();
         Self {
             app,
@@ -118,9 +118,6 @@ impl Connection {
 
     /// Serves it to its end.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        // A publisher's audio and a player's first packet are small and must not wait for more.
-        let _ = self.stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&self.stream).set_keepalive(true);
         let over = self.serve(&stop).await;
         self.finish(over).await;
     }

@@ -34,4 +34,6 @@ mod publish;
 mod rest;
 mod restart;
 mod revoked;
+mod schema;
 mod splits;
+mod tls;

@@ -245,7 +245,8 @@ impl TestServer {
         }
     }
 
-    async fn listening(&mut self, what: &str) -> SocketAddr {
+    /// Where it says that it listens for something: `http`, `rtmps`.
+    pub(crate) async fn listening(&mut self, what: &str) -> SocketAddr {
         let until = Instant::now() + DEADLINE;
         loop {
             let found = self.log.find(&format!("{what} listening")).and_then(|line| {

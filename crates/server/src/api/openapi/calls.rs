@@ -56,7 +56,7 @@ fn streams() -> Vec<Operation> {
             "Ends the current recording and begins the next",
         )
         .needs("streams", "clip")
-        .takes("SplitRequest")
+        .may_take("SplitRequest")
         .gives(201, "Asset")
         .fails(&named)
         .fails(&[Kind::NotPublished, Kind::NothingToSplit, Kind::DiskFull]),
@@ -84,8 +84,7 @@ fn streams() -> Vec<Operation> {
 fn library() -> Vec<Operation> {
     let kinds = json!({"enum": ["clip", "recording", "upload", "rendition", "regen"]});
     let status = json!({"enum": ["recording", "pending", "ready", "failed"]});
-    let words =
-        json!({"type": "string", "maxLength": 100, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"});
+    let words = json!({"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"});
     let stream = json!({"type": "string", "pattern": "^[A-Za-z0-9_]{1,100}/[A-Za-z0-9_]{1,100}$"});
     vec![
         op("GET", "/assets", "listAssets", "The library, newest first")
@@ -107,7 +106,7 @@ fn library() -> Vec<Operation> {
             .fails(&[Kind::BadUrl, Kind::NoSuchAsset]),
         op("PATCH", "/assets/{id}", "labelAsset", "Changes what people say about it")
             .needs("assets", "admin")
-            .takes("AssetPatch")
+            .may_take("AssetPatch")
             .gives(200, "Asset")
             .fails(&[Kind::BadUrl, Kind::NoSuchAsset, Kind::DiskFull]),
         op("DELETE", "/assets/{id}", "deleteAsset", "Takes away a clip, its file and its hold on the tape")

@@ -22,7 +22,7 @@ pub(super) struct Operation {
     tag: &'static str,
     access: Access,
     query: Vec<Value>,
-    body: Option<Value>,
+    body: Option<(Value, Body)>,
     success: (u16, Option<Value>),
     problems: Vec<Kind>,
 }
@@ -32,6 +32,13 @@ pub(super) struct Operation {
 enum Access {
     Anyone,
     WithAct(&'static str),
+}
+
+/// Whether a body has to be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    Required,
+    Optional,
 }
 
 /// A call; `id` is what generated clients call it.
@@ -89,8 +96,17 @@ impl Operation {
     }
 
     /// With a JSON body.
-    pub(super) fn takes(mut self, schema: &str) -> Self {
-        self.body = Some(of(schema));
+    pub(super) fn takes(self, schema: &str) -> Self {
+        self.with_body(schema, Body::Required)
+    }
+
+    /// With a JSON body of which every member may be left out, and so all of it.
+    pub(super) fn may_take(self, schema: &str) -> Self {
+        self.with_body(schema, Body::Optional)
+    }
+
+    fn with_body(mut self, schema: &str, body: Body) -> Self {
+        self.body = Some((of(schema), body));
         self.problems.extend(WITH_BODY);
         self
     }
@@ -136,9 +152,10 @@ impl Operation {
         if self.access != Access::Anyone {
             operation["security"] = json!([{"bearer": []}, {"query": []}]);
         }
-        if let Some(body) = &self.body {
+        if let Some((schema, body)) = &self.body {
+            let required = *body == Body::Required;
             operation["requestBody"] =
-                json!({"required": true, "content": {"application/json": {"schema": body}}});
+                json!({"required": required, "content": {"application/json": {"schema": schema}}});
         }
         operation
     }
@@ -202,11 +219,14 @@ fn path_parameter(name: &str) -> (Value, &'static str, &'static str) {
         "app" => (name_part(), "live", "The first part of the stream's name."),
         "stream" => (name_part(), "cam1", "The rest of its name; a slash in it is sent as it is or as %2F."),
         "key" => (id, "site", "The id of a key."),
-        "jti" => {
-            (json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"}), "order-66", "The token's jti.")
-        }
+        "jti" => (jti(), "order-66", "The token's jti."),
         _ => (id, "0199f3c2a1b07d3e8f9a0b1c2d3e4f50", "An id that a list told."),
     }
+}
+
+/// Any text that fits a URL; what is limited is its bytes.
+fn jti() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[^/\\u0000-\\u001f\\u007f-\\u009f]+$"})
 }
 
 /// One part of a stream's name, of the names that people give; others are taken as far as URLs carry them.

@@ -44,14 +44,17 @@ fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
-/// A text of people: no control characters.
+/// A text of people: no control characters. What is limited is its bytes; a schema can only count characters.
 fn text(bytes_max: u32) -> Value {
-    json!({"type": "string", "maxLength": bytes_max / 4, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"})
+    json!({"type": "string", "maxLength": bytes_max, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"})
 }
 
 fn media() -> Value {
     let time = json!({"type": "string", "format": "date-time"});
-    let instant = "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$";
+    let instant = concat!(
+        "^(now|-([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]*\\.?[0-9]*s)?|[0-9.]+|",
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+ -][0-9]{2}:[0-9]{2}))$"
+    );
     let range = exactly(json!({"start": time, "end": time}));
     let publisher =
         exactly(json!({"protocol": {"type": "string"}, "remote": {"type": "string"}, "since": time}));
@@ -65,12 +68,7 @@ fn media() -> Value {
     json!({
         "Time": {
             "description": "RFC 3339, epoch seconds or milliseconds, `now`, or relative: `-90s`, `-1d2h3m4.5s`.",
-            "anyOf": [
-                {"type": "string", "pattern": instant},
-                {"type": "string", "pattern": "^-[1-9][0-9]{0,5}s$"},
-                {"const": "now"},
-                {"type": "integer", "minimum": 0, "maximum": 4_102_444_800_u64},
-            ],
+            "anyOf": [{"type": "string", "pattern": instant}, {"type": "number", "minimum": 0}],
         },
         "Range": range,
         "Problem": {
@@ -150,7 +148,7 @@ fn requests() -> Value {
 
 /// A text of people that is not blank.
 fn label(bytes_max: u32) -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": bytes_max / 4, "pattern": "^[A-Za-z0-9 _-]*[A-Za-z0-9_-]$"})
+    json!({"type": "string", "minLength": 1, "maxLength": bytes_max, "pattern": "^[A-Za-z0-9 _-]*[A-Za-z0-9_-]$"})
 }
 
 fn access() -> Value {
@@ -191,13 +189,13 @@ fn token_request(act: &Value) -> Value {
         "type": "string", "default": "*", "pattern": "^([A-Za-z0-9_]{1,40}/)*([A-Za-z0-9_]{1,40}|\\*)$",
         "description": "live/cam1, live/* for all below live, * for everything.",
     });
-    let lifetime = json!({"type": "string", "pattern": "^[1-9][0-9]{0,3}[smhdw]$"});
+    let lifetime = json!({"type": "string", "pattern": "^0*[1-9][0-9]*[smhdw]$"});
     let opaque = json!({
-        "act": acts, "stream": pattern, "name": or_null(text(256)), "expires": or_null(lifetime.clone()),
+        "act": acts, "stream": or_null(pattern.clone()), "name": or_null(text(256)), "expires": or_null(lifetime.clone()),
     });
     let network = json!({"type": "string", "description": "A network in CIDR notation, such as 10.0.0.0/8."});
     let signed = json!({
-        "key": {"type": "string", "description": "The id of a key whose secret the server has."}, "act": acts, "stream": pattern,
+        "key": {"type": "string", "description": "The id of a key whose secret the server has."}, "act": acts, "stream": or_null(pattern),
         "subject": or_null(label(256)), "expires": lifetime, "cidr": {"type": "array", "maxItems": 16, "items": network},
     });
     json!({"anyOf": [
@@ -208,7 +206,9 @@ fn token_request(act: &Value) -> Value {
 
 /// An HMAC, whose secret is drawn, or the public half of a key that signs elsewhere.
 fn key_request() -> Value {
-    let id = json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{8,40}$"});
+    let id = or_null(
+        json!({"type": "string", "pattern": "^[A-Za-z0-9_:-]([A-Za-z0-9_.:-]{0,126}[A-Za-z0-9_:-])?$"}),
+    );
     let words = or_null(label(256));
     let shared = json!({
         "algorithm": {"enum": ["HS256", "HS384", "HS512"]}, "id": id, "name": or_null(text(256)), "issuer": words,
