@@ -25,6 +25,7 @@ mod error;
 mod fold;
 pub mod keys;
 mod migration;
+pub mod rules;
 mod word;
 
 pub use catalog::Catalog;

@@ -16,6 +16,7 @@ use crate::http::gzip::GzipCache;
 use crate::http::problem::{Kind, Problem};
 use crate::log::Budget;
 use crate::meter::Meter;
+use crate::retention::{Keeper, Rules};
 use crate::settle::Settling;
 
 /// The running server, shared by its connections.
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) readers: Readers,
     pub(crate) settling: Settling,
     pub(crate) store: Store,
+    pub(crate) rules: Rules,
+    pub(crate) keeper: Keeper,
     /// Held by the one copy to a file that is being made.
     pub(crate) copying: tokio::sync::Mutex<()>,
     pub(crate) meter: &'static Meter,
@@ -45,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) settling: Settling,
     pub(crate) store: Store,
+    pub(crate) rules: Rules,
     pub(crate) meter: &'static Meter,
 }
 
@@ -62,6 +66,8 @@ impl App {
             readers: Readers::new(parts.meter),
             settling: parts.settling,
             store: parts.store,
+            rules: parts.rules,
+            keeper: Keeper::default(),
             copying: tokio::sync::Mutex::default(),
             meter: parts.meter,
             refusals: Budget::default(),

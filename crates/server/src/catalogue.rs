@@ -76,7 +76,13 @@ async fn catch_up(app: &Arc<App>, stop: &CancellationToken) {
 async fn apply(app: &Arc<App>, event: &LogEvent) -> Result<(), CatalogError> {
     let (LogEvent::RunStarted { stream, .. }
     | LogEvent::RunEnded { stream, .. }
-    | LogEvent::Split { stream, .. }) = event;
+    | LogEvent::Split { stream, .. }
+    | LogEvent::Expired { stream, .. }) = event;
+    if let LogEvent::Expired { vanished, .. } = event {
+        for recording in vanished {
+            app.catalog.delete(&assets::asset_id(*recording)).await?;
+        }
+    }
     let Some(found) = app.hub.stream(stream) else { return Ok(()) };
     if let LogEvent::RunStarted { run, .. } = event {
         tell_gap(&found, *run);
@@ -106,6 +112,7 @@ fn changed_by<'a>(
     recordings.iter().filter(move |recording| match event {
         LogEvent::Split { split, .. } => [split.closed.asset, split.opened].contains(&recording.asset),
         LogEvent::RunStarted { run, .. } | LogEvent::RunEnded { run, .. } => recording.run == *run,
+        LogEvent::Expired { changed, .. } => changed.contains(&recording.asset),
     })
 }
 

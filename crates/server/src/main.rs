@@ -16,6 +16,7 @@ mod log;
 mod materialise;
 mod meter;
 mod net;
+mod retention;
 mod rtmp;
 mod serve;
 mod settle;

@@ -59,6 +59,16 @@ pub(crate) fn start(app: &Arc<App>, stream: &Arc<Stream>, asset: Asset) {
     });
 }
 
+/// Writes a clip to a file that nobody asked for, and takes it off the tape. A failure leaves the clip as it is.
+pub(crate) async fn now(app: &Arc<App>, stream: &Arc<Stream>, asset: Asset) -> Result<(), Problem> {
+    let finished = write(app, stream, asset).await?;
+    match app.settling.write_one(app, &finished).await? {
+        Written::Kept => release(app, &finished).await,
+        Written::Deleted => discard(app, &finished).await,
+    }
+    Ok(())
+}
+
 /// The clip with its file, durable.
 async fn write(app: &Arc<App>, stream: &Arc<Stream>, mut asset: Asset) -> Result<Asset, Problem> {
     let tape_id = assets::tape_id(&asset.id);

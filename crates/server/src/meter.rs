@@ -269,6 +269,20 @@ group! {
     }
 }
 
+group! {
+    /// Retention.
+    Retention ("retention") {
+        /// Extents that went.
+        extents: Counter,
+        /// Their bytes.
+        bytes: Counter,
+        /// Clips that got files of their own so that what they showed could go.
+        clips_copied: Counter,
+        /// Deletions that could not be noted and clips that could not be copied; tried again.
+        failures: Counter,
+    }
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -276,13 +290,19 @@ pub(crate) struct Meter {
     pub(crate) rtmp: Rtmp,
     pub(crate) access: Access,
     pub(crate) catalogue: Catalogue,
+    pub(crate) retention: Retention,
 }
 
 impl Meter {
     /// Every number, for the log at the end and for exporters.
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        let groups =
-            [self.http.figures(), self.rtmp.figures(), self.access.figures(), self.catalogue.figures()];
+        let groups = [
+            self.http.figures(),
+            self.rtmp.figures(),
+            self.access.figures(),
+            self.catalogue.figures(),
+            self.retention.figures(),
+        ];
         groups.into_iter().flatten().collect()
     }
 }

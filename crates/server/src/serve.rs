@@ -20,6 +20,7 @@ use crate::data_dir::DataDir;
 use crate::log::LogHandle;
 use crate::meter::{Meter, Reading};
 use crate::net::{Bound, bind};
+use crate::retention::{self, Rules};
 use crate::settle::{self, Settling};
 use crate::stop::{Asked, Signals};
 use crate::tls::Tls;
@@ -104,6 +105,7 @@ impl Server {
         let rtmps = secured("rtmp", &config.rtmp.tls_listen, config.rtmp.tls.as_ref(), &[]).await?;
         let catalog = Catalog::open(&config.database).await.map_err(Stop::refused)?;
         let keys = Keys::load(&catalog).await.map_err(Stop::refused)?;
+        let rules = Rules::load(&catalog).await.map_err(Stop::refused)?;
         let tape = tape_config(&config);
         let hub = tokio::task::spawn_blocking(move || Hub::open(tape)).await.map_err(Stop::failed)?;
         let hub = hub.map_err(|e| Stop::refused(format!("the tape cannot be opened: {e}")))?;
@@ -113,7 +115,7 @@ impl Server {
         let meter: &'static Meter = Box::leak(Box::default());
         let gate = Gate::new(keys, &config, plan.flags.clone(), &meter.access);
         let (settling, settled) = Settling::new();
-        let app = App::new(Parts { hub, catalog, gate, config, settling, store, meter });
+        let app = App::new(Parts { hub, catalog, gate, config, settling, store, rules, meter });
         Ok(Self {
             app,
             plan,
@@ -142,6 +144,7 @@ impl Server {
             followers.spawn(settle::write(Arc::clone(&self.app), settled, followers_stop.clone()));
         }
         followers.spawn(refresh_keys(Arc::clone(&self.app), stop.clone()));
+        followers.spawn(retention::keep(Arc::clone(&self.app), stop.clone()));
         let (http, rtmp) = (self.http.take(), self.rtmp.take());
         tell(http.as_ref(), rtmp.as_ref(), self.plan.demo);
         self.serve_secured(&stop, &connections);

@@ -21,6 +21,7 @@ use crate::log::{
     recover,
 };
 use crate::publisher::{Arrival, PublishError, Publisher, PublisherInfo};
+use crate::retention::{self, Budget, Fetch, Plan, Rule};
 use crate::state::State;
 use crate::stream::{Split, Stream};
 
@@ -86,6 +87,15 @@ pub enum LogEvent {
         stream: StreamName,
         /// The run.
         run: RunId,
+    },
+    /// Media went, by retention or because somebody erased it.
+    Expired {
+        /// The stream.
+        stream: StreamName,
+        /// Recordings of which nothing is left.
+        vanished: Vec<Uuid>,
+        /// Recordings that lost a part.
+        changed: Vec<Uuid>,
     },
     /// A recording was cut.
     Split {
@@ -186,6 +196,30 @@ impl Volume {
         Ok(file)
     }
 
+    pub(crate) fn io(&self) -> Arc<dyn Io> {
+        self.io.clone()
+    }
+
+    /// Gives a copied extent its name, durably.
+    pub(crate) fn name_draft(&self, layout: &Layout, no: ExtentNo) -> std::io::Result<()> {
+        self.io.rename(&layout.extent_draft(no), &layout.extent(no))?;
+        self.io.sync_dir(layout.dir())
+    }
+
+    /// Removes the files of an extent that the journal says is deleted.
+    pub(crate) fn unlink(&self, id: StreamId, layout: &Layout, no: ExtentNo) -> std::io::Result<()> {
+        let missing = |e: std::io::Error| match e.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(e),
+        };
+        self.io.remove(&layout.extent(no)).or_else(missing)?;
+        self.io.remove(&layout.sidecar(no)).or_else(missing)?;
+        // An open file keeps its space.
+        self.files.invalidate(&(id, no));
+        self.indexes.invalidate(&(id, no));
+        Ok(())
+    }
+
     fn ring(&self, written: PartNo) -> Ring {
         let keep_ns = 4 * i64::from(self.config.segment_ms.max(2000)) * 1_000_000;
         Ring::new(RingLimits { bytes_max: self.config.ring_bytes, keep_ns }, written)
@@ -271,6 +305,14 @@ impl Hub {
     /// All of them, by name.
     pub fn streams(&self) -> Vec<Arc<Stream>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// What retention would take now: `rule` is asked for each stream, at most `max` extents are told.
+    pub fn plan_retention(&self, rule: &dyn Fn(&StreamName) -> Rule, budget: Budget, max: usize) -> Plan {
+        let streams = self.streams();
+        let ruled: Vec<(&dyn Fetch, Rule)> =
+            streams.iter().map(|s| (&**s as &dyn Fetch, rule(s.name()))).collect();
+        retention::plan(&ruled, budget, self.now().wall, max)
     }
 
     /// What happens from now on. A reader that lags is told so and reconciles.

@@ -32,11 +32,17 @@ pub enum Bug {
     SkipAssetSync,
     /// An asset's file is acknowledged before its name is durable.
     SkipAssetDirSync,
+    /// Retention takes extents that clips hold.
+    ForgetPins,
+    /// A deleted extent is unlinked before the journal says so.
+    UnlinkEarly,
+    /// The names of copies that stay of an erased extent are not durable before the journal tells of them.
+    SkipCopyDirSync,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -51,6 +57,9 @@ impl Bug {
         Self::SealEarly,
         Self::SkipAssetSync,
         Self::SkipAssetDirSync,
+        Self::ForgetPins,
+        Self::UnlinkEarly,
+        Self::SkipCopyDirSync,
     ];
 }
 

@@ -6,7 +6,6 @@ use uuid::Uuid;
 use crate::clock::WallMap;
 use crate::ids::{ExtentNo, InitId, PartNo, RunId};
 use crate::journal::EndReason;
-use crate::log::RecoveredRun;
 
 /// An extent in short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +18,8 @@ pub struct ExtentInfo {
     pub epoch: u32,
     /// Its first part.
     pub first_part: PartNo,
+    /// Its last part; below the first while it has none.
+    pub last_part: PartNo,
     /// Earliest decode time in it.
     pub start: MediaTime,
     /// End of its last sample in closed parts.
@@ -27,9 +28,14 @@ pub struct ExtentInfo {
     pub bytes: u64,
     /// It will not grow.
     pub sealed: bool,
+    /// It begins with a random access point.
+    pub entry: bool,
 }
 
-/// An immutable snapshot of one run.
+const _: () = assert!(size_of::<ExtentInfo>() <= 64, "every extent of every stream is in memory");
+
+/// An immutable snapshot of one run, or of one piece of a run out of which something was deleted: pieces have the
+/// run's number and clock, and each its own stretch of media time.
 #[derive(Debug, Clone)]
 pub struct RunInfo {
     /// Its number.
@@ -88,111 +94,4 @@ pub struct RecordingSpan {
     pub end: Option<MediaTime>,
     /// Wall time of `end`, or of what there is by now.
     pub wall_end: WallTime,
-}
-
-/// A run as the stream keeps it.
-#[derive(Debug)]
-pub(crate) struct RunState {
-    pub id: RunId,
-    pub asset: Uuid,
-    pub clock: Option<WallMap>,
-    pub splits: Vec<(MediaTime, Uuid)>,
-    pub edge: MediaTime,
-    pub closed_end: MediaTime,
-    pub durable_end: MediaTime,
-    pub ended: Option<EndReason>,
-    pub segment_ended: bool,
-    pub target_s: Option<u32>,
-    pub extents: Vec<ExtentInfo>,
-}
-
-impl RunState {
-    pub(crate) fn new(id: RunId, asset: Uuid) -> Self {
-        Self {
-            id,
-            asset,
-            clock: None,
-            splits: Vec::new(),
-            edge: MediaTime::MIN,
-            closed_end: MediaTime::MIN,
-            durable_end: MediaTime::MIN,
-            ended: None,
-            segment_ended: false,
-            target_s: None,
-            extents: Vec::new(),
-        }
-    }
-
-    pub(crate) fn recovered(r: RecoveredRun) -> Option<Self> {
-        let mut anchors = r.anchors.into_iter();
-        let mut clock = WallMap::new(anchors.next()?);
-        anchors.for_each(|a| clock.push(a));
-        let last = r.extents.last()?;
-        // What the extents hold counts: the journal may tell of frames that were lost, or of a failure after which
-        // some of them turned out to be there.
-        let end = last.facts.end;
-        let extents = r.extents.iter().map(|e| ExtentInfo {
-            no: e.no,
-            init: e.init,
-            epoch: e.epoch,
-            first_part: e.first_part,
-            start: e.facts.start,
-            end: e.facts.end,
-            bytes: e.bytes,
-            sealed: true,
-        });
-        Some(Self {
-            id: r.id,
-            asset: r.asset,
-            clock: Some(clock),
-            splits: r.splits,
-            edge: end,
-            closed_end: end,
-            durable_end: end,
-            ended: Some(r.end.map_or(EndReason::Crash, |(_, reason)| reason)),
-            segment_ended: true,
-            target_s: r.target_s,
-            extents: extents.collect(),
-        })
-    }
-
-    /// Wall time of what is durable of it; `None` until its first part is.
-    pub(crate) fn wall_durable(&self) -> Option<WallTime> {
-        self.info(|_| 0..0)?.wall_durable()
-    }
-
-    /// The run as readers see it, with the extents that `pick` wants. `None` before its first part.
-    pub(crate) fn info(&self, pick: impl Fn(&[ExtentInfo]) -> std::ops::Range<usize>) -> Option<RunInfo> {
-        let first = self.extents.first()?;
-        Some(RunInfo {
-            id: self.id,
-            clock: self.clock.clone()?,
-            start: first.start,
-            end: self.edge.max(self.closed_end),
-            closed_end: self.closed_end,
-            durable_end: self.durable_end,
-            live: self.ended.is_none(),
-            ended: self.ended,
-            segment_ended: self.segment_ended || self.ended.is_some(),
-            target_duration_s: self.target_s,
-            extents: self.extents[pick(&self.extents)].to_vec(),
-        })
-    }
-
-    /// Its recordings: the run cut at its splits.
-    pub(crate) fn recordings(&self) -> Vec<RecordingSpan> {
-        let (Some(clock), Some(first)) = (&self.clock, self.extents.first()) else { return Vec::new() };
-        let mut cuts = vec![(first.start, self.asset)];
-        cuts.extend(&self.splits);
-        let ends = cuts.iter().skip(1).map(|c| Some(c.0)).chain([self.ended.map(|_| self.closed_end)]);
-        let spans = cuts.iter().zip(ends).map(|(&(start, asset), end)| RecordingSpan {
-            asset,
-            run: self.id,
-            start,
-            wall_start: clock.wall(start),
-            end,
-            wall_end: clock.wall(end.unwrap_or(self.closed_end)),
-        });
-        spans.collect()
-    }
 }

@@ -32,6 +32,7 @@ const REST: &[&str] = &[
     "ip-rules",
     "webhooks",
     "openapi.json",
+    "retention",
 ];
 
 /// Where REST calls begin; in the code and the document it may be left out.

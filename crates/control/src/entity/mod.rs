@@ -8,3 +8,4 @@ pub(crate) mod generation;
 pub(crate) mod revoked_jwt;
 pub(crate) mod secret;
 pub(crate) mod signing_key;
+pub(crate) mod stream_rule;

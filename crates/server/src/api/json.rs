@@ -8,9 +8,11 @@ use control::asset::{Asset, AssetStatus};
 use media::{CodecConfig, TrackConfig, TrackKind, WallTime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::{Value, json};
-use tape::Gap;
+use tape::{Gap, Stream};
 use view::clip::ClipGap;
 use view::query::{TimeSpec, format_wall};
+
+use crate::http::problem::{Kind, Problem};
 
 /// A time in RFC 3339 with milliseconds, rounded down.
 pub(crate) fn time(at: WallTime) -> Value {
@@ -30,6 +32,20 @@ pub(crate) fn tape_range(range: Option<&Range<WallTime>>) -> Value {
 /// A stretch without media.
 pub(crate) fn gap(gap: &Gap) -> Value {
     json!({"start": time(gap.start), "end": time(gap.end), "reason": gap.reason.to_string()})
+}
+
+/// A range as a body tells it; relative times are relative to the edge.
+pub(crate) fn range(stream: &Stream, start: &Time, end: &Time) -> Result<Range<WallTime>, Problem> {
+    let Some((_, _, edge)) = stream.edge() else {
+        let detail = format!("nothing of {} is recorded", stream.name());
+        return Err(Problem::new(Kind::OutsideTape, detail));
+    };
+    let edge = WallTime::from_ms(edge.ms());
+    let range = start.0.at(edge)..end.0.at(edge);
+    if range.start >= range.end {
+        return Err(Problem::new(Kind::BadTime, "start is not before end; a range is [start, end)"));
+    }
+    Ok(range)
 }
 
 /// A stretch of a clip without media.

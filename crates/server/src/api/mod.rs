@@ -8,6 +8,8 @@ pub(crate) mod json;
 mod keys;
 pub(crate) mod openapi;
 mod page;
+mod protections;
+mod retention;
 mod split;
 mod streams;
 mod timeline;
@@ -26,6 +28,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/openapi.json", get(openapi::get))
         .route("/streams", get(streams::list))
         .route("/streams/{*rest}", any(streams::below))
+        .route("/retention", get(retention::server))
         .route("/assets", get(assets::list))
         .route("/assets/{id}", get(assets::get).patch(assets::patch).delete(assets::delete))
         .route("/tokens", get(tokens::list).post(tokens::post))

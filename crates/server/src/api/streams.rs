@@ -16,7 +16,7 @@ use tape::{ExtentIndex, Stream, TrackIndex};
 
 use super::call::{Call, nothing, ok};
 use super::json::{maybe_time, time, track};
-use super::{clips, split, timeline};
+use super::{clips, protections, retention, split, timeline};
 use crate::app::App;
 use crate::clock;
 use crate::http::problem::{Kind, Problem};
@@ -87,6 +87,17 @@ pub(super) async fn below(State(app): State<Arc<App>>, request: Request) -> Resu
         (None, _) => Err(wrong_method("GET, HEAD, DELETE")),
         (Some("timeline"), _) if get => timeline::get(&call, &name).await,
         (Some("timeline"), _) => Err(wrong_method("GET, HEAD")),
+        (Some("retention"), _) if get => retention::get(&call, &name),
+        (Some("retention"), &Method::PUT) => retention::put(&call, &name, body).await,
+        (Some("retention"), &Method::DELETE) => retention::delete(&call, &name).await,
+        (Some("retention"), _) => Err(wrong_method("GET, HEAD, PUT, DELETE")),
+        (Some("protections"), _) if get => protections::list(&call, &name),
+        (Some("protections"), &Method::POST) => protections::post(&call, &name, body).await,
+        (Some("protections"), _) => Err(wrong_method("GET, HEAD, POST")),
+        (Some(one), &Method::DELETE) if one.starts_with(PROTECTION) => {
+            protections::delete(&call, &name, &one[PROTECTION.len()..]).await
+        }
+        (Some(one), _) if one.starts_with(PROTECTION) => Err(wrong_method("DELETE")),
         (Some("split"), &Method::POST) => split::post(&call, &name, body).await,
         (Some("clips"), &Method::POST) => clips::post(&call, &name, body).await,
         (Some("split" | "clips"), _) => Err(wrong_method("POST")),
@@ -104,7 +115,9 @@ fn wrong_method(allowed: &'static str) -> Problem {
 }
 
 /// Calls that are below a stream, now or later.
-const BELOW: [&str; 6] = ["timeline", "split", "clips", "events", "markers", "retention"];
+const BELOW: [&str; 7] = ["timeline", "split", "clips", "events", "markers", "retention", "protections"];
+/// How the call about one protection begins.
+const PROTECTION: &str = "protections/";
 
 /// Stream and call of a raw path.
 fn address(path: &str) -> Result<(StreamName, Option<String>), Problem> {
@@ -117,6 +130,11 @@ fn address(path: &str) -> Result<(StreamName, Option<String>), Problem> {
     };
     let mut parts = path.split('/').map(decode).collect::<Result<Vec<_>, Problem>>()?;
     let below = match parts.last() {
+        Some(id) if parts.len() > 3 && parts[parts.len() - 2] == "protections" => {
+            let below = format!("{PROTECTION}{id}");
+            parts.truncate(parts.len() - 2);
+            Some(below)
+        }
         Some(last) if parts.len() > 2 && BELOW.contains(&last.as_str()) => parts.pop(),
         _ => None,
     };
@@ -217,6 +235,8 @@ mod tests {
         assert_eq!(read("live/cam1/split"), is("live/cam1", Some("split")));
         assert_eq!(read("live/split"), is("live/split", None));
         assert_eq!(read("live/room/1/timeline"), is("live/room/1", Some("timeline")));
+        assert_eq!(read("live/a/b/protections/7"), is("live/a/b", Some("protections/7")));
+        assert_eq!(read("live/protections/7"), is("live/protections/7", None));
         assert_eq!(read("live/room%2Ftimeline"), is("live/room/timeline", None));
         assert_eq!(read("live/caf%C3%A9"), is("live/café", None));
         for bad in ["live", "live/", "live/../x", "live/%2e%2e/x", "live/%ff", "api/x", "live/a%00b"] {

@@ -271,7 +271,7 @@ pub(crate) const KEYS: &[Key] = &[
         default: None,
         example: "\"30d\"",
         help: &["Recordings older than this go."],
-        change: Change::NotYet,
+        change: Change::Reload,
         field: field!(retention.max_age, |v: &Value| v.duration().map(Some)),
     },
     Key {
@@ -279,7 +279,7 @@ pub(crate) const KEYS: &[Key] = &[
         default: None,
         example: "\"500GiB\"",
         help: &["The oldest recordings go when all together hold more than this."],
-        change: Change::NotYet,
+        change: Change::Reload,
         field: field!(retention.max_bytes, |v: &Value| v.bytes().map(Some)),
     },
     Key {
@@ -287,7 +287,7 @@ pub(crate) const KEYS: &[Key] = &[
         default: None,
         example: "\"1%\"",
         help: &["Space kept free on the volume. Unset: 1 % of it, at most 2 GiB."],
-        change: Change::NotYet,
+        change: Change::Reload,
         field: field!(retention.min_free, |v: &Value| v.space().map(Some)),
     },
     Key {
@@ -492,8 +492,7 @@ pub(super) fn names_in(section: &str) -> Vec<&'static str> {
 
 /// One line for each key that was set and does nothing in this version.
 pub(super) fn without_effect(set: &[&str]) -> Vec<String> {
-    let mut lines: Vec<String> = KEYS
-        .iter()
+    KEYS.iter()
         .filter(|k| k.change == Change::NotYet && set.contains(&k.path))
         .map(|k| match k.name() {
             "listen" => {
@@ -501,11 +500,7 @@ pub(super) fn without_effect(set: &[&str]) -> Vec<String> {
             }
             _ => format!("{}: accepted, without effect in this version", k.path),
         })
-        .collect();
-    if set.contains(&"policy") {
-        lines.push("policy: accepted, without effect in this version".into());
-    }
-    lines
+        .collect()
 }
 
 /// Moves what a reload may change from `new` into `running`. Gives the keys that differ, and what became of
@@ -520,6 +515,10 @@ pub(crate) fn reload(running: &mut Config, new: &Config) -> Vec<(&'static str, C
     if running.jwt != new.jwt {
         running.jwt.clone_from(&new.jwt);
         changed.push(("jwt", Change::Reload));
+    }
+    if running.policies != new.policies {
+        running.policies.clone_from(&new.policies);
+        changed.push(("policy", Change::Reload));
     }
     changed
 }

@@ -20,9 +20,12 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub(crate) use jwt::JwtKey;
+#[cfg(test)]
+pub(crate) use policy::Policy;
 pub(crate) use types::{
     Access, Config, Cors, Durability, Listen, Log, LogFormat, LogLevel, Takeover, TlsFiles,
 };
+pub(crate) use units::Space;
 
 /// The file that is read from the working directory when `--config` names none.
 pub(crate) const DEFAULT_FILE: &str = "tapeline.toml";
@@ -93,6 +96,7 @@ pub(crate) fn load(
     set.extend(from_env.set);
     let mut warnings = from_env.warnings;
     warnings.extend(keys::without_effect(&set));
+    warnings.extend(policy::without_effect(&config.policies));
     if let Some(data) = &sources.data {
         config.data.clone_from(data);
     }

@@ -76,6 +76,19 @@ impl Entry for Policy {
     }
 }
 
+/// One line for each key of a policy that was set and does nothing in this version.
+pub(super) fn without_effect(policies: &[Policy]) -> Vec<String> {
+    let set = |is: fn(&Policy) -> bool| policies.iter().any(is);
+    let keys = [
+        ("record", set(|p| p.record != Record::Always)),
+        ("split_every", set(|p| p.split_every.is_some())),
+        ("name_template", set(|p| p.name_template.is_some())),
+        ("clip_on", set(|p| !p.clip_on.is_empty())),
+    ];
+    let ignored = keys.into_iter().filter(|(_, set)| *set);
+    ignored.map(|(key, _)| format!("policy.{key}: accepted, without effect in this version")).collect()
+}
+
 const PATHS: [&str; 6] = [
     "policy.match",
     "policy.record",

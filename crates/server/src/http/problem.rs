@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     BadValue,
     NoSuchPage,
     NoSuchStream,
+    NoSuchRule,
     NoSuchAsset,
     NoSuchMedia,
     NoSuchToken,
@@ -55,6 +56,7 @@ impl Kind {
             Self::BadValue => (400, "bad-value", "A value is not one that the library takes"),
             Self::NoSuchPage => (404, "no-such-page", "There is nothing at this address"),
             Self::NoSuchStream => (404, "no-such-stream", "There is no such stream"),
+            Self::NoSuchRule => (404, "no-such-rule", "There is no such retention or protection"),
             Self::NoSuchAsset => (404, "no-such-asset", "There is no such asset"),
             Self::NoSuchMedia => (404, "no-such-media", "The tape does not hold this piece of media"),
             Self::NoSuchToken => (404, "no-such-token", "There is no such token"),
@@ -192,7 +194,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 32] = [
+    const ALL: [Kind; 33] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -200,6 +202,7 @@ mod tests {
         Kind::BadValue,
         Kind::NoSuchPage,
         Kind::NoSuchStream,
+        Kind::NoSuchRule,
         Kind::NoSuchAsset,
         Kind::NoSuchMedia,
         Kind::NoSuchToken,

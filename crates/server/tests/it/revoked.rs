@@ -62,11 +62,10 @@ impl Resting {
         let name = format!("live/own{number}");
         let publisher = ffmpeg::publish(&server.rtmp_url(&format!("{name}?token={token}")));
         server.live(&name).await;
+        let before = players(server).await;
         let player = play(&server.rtmp_url(&format!("live/base?token={token}")));
         eventually("the player is counted", DEADLINE, async || {
-            let text = server.get("/metrics").await.text().await.ok()?;
-            let players = text.lines().find_map(|line| line.strip_prefix("tapeline_rtmp_players "))?;
-            (players.parse::<usize>().ok()? > number).then_some(())
+            (players(server).await > before).then_some(())
         })
         .await;
         let (start, end) = range(server).await;
@@ -84,8 +83,8 @@ impl Resting {
         Self { publisher, player, download, held }
     }
 
-    /// Waits until all four have ended. `since` is when their token ended.
-    async fn end(mut self, what: &str, since: Instant) {
+    /// Waits until all four have ended. `since` is when their token ended, `before` how many had ended until then.
+    async fn end(mut self, server: &TestServer, what: &str, since: Instant, before: usize) {
         eventually(&format!("{what}: publisher and player are gone"), PROMISED, async || {
             let played = self.player.try_wait().unwrap().is_some();
             (!self.publisher.runs() && played).then_some(())
@@ -95,6 +94,11 @@ impl Resting {
         let held = tokio::time::timeout(PROMISED, self.held.read_to_end(&mut rest)).await;
         assert!(held.is_ok(), "{what}: the held list is still open");
         assert!(rest.is_empty(), "{what}: the held list was given: {:?}", String::from_utf8_lossy(&rest));
+        // Reading from the download now would empty it before it is ended.
+        eventually(&format!("{what}: all four are cut off"), PROMISED, async || {
+            (cut_off(server) >= before + 4).then_some(())
+        })
+        .await;
         println!("{what}: over after {:?}", since.elapsed());
         assert!(since.elapsed() < PROMISED, "{what}: after {:?}", since.elapsed());
         // What was in flight arrives; the rest of the file does not.
@@ -103,6 +107,18 @@ impl Resting {
         assert!(read.is_ok(), "{what}: the download is still open");
         assert!(got.len() < 6 << 20, "{what}: {} bytes of the download came", got.len());
     }
+}
+
+/// How many connections play.
+async fn players(server: &TestServer) -> usize {
+    let numbers = server.get("/metrics").await.text().await.unwrap();
+    let players = numbers.lines().find_map(|line| line.strip_prefix("tapeline_rtmp_players "));
+    players.unwrap().parse().unwrap()
+}
+
+/// How many connections the server says it has cut off.
+fn cut_off(server: &TestServer) -> usize {
+    server.log.all().iter().filter(|line| line.contains("event=\"cut_off\"")).count()
 }
 
 impl Drop for Resting {
@@ -162,25 +178,24 @@ async fn what_rests_on_a_token_ends_with_it() {
     let on_jti = Resting::on(&server, 1, &Issuer::sign(&claims("j1"))).await;
     let on_key = Resting::on(&server, 2, &text(&of_key, "token")).await;
     let untouched = Resting::on(&server, 3, &Issuer::sign(&claims("j2"))).await;
+
+    let mut began = Instant::now();
+    delete(&server, &format!("/tokens/{}", text(&opaque, "id"))).await;
+    on_token.end(&server, "a revoked token", began, 0).await;
+    began = Instant::now();
+    delete(&server, "/keys/site/tokens/j1").await;
+    on_jti.end(&server, "a revoked jti", began, 4).await;
+    began = Instant::now();
+    // By the command line, as from another process: the server has to find out by itself.
+    crate::credentials::tapeline(&server, &["key", "revoke", &text(&key, "id")]);
+    on_key.end(&server, "a revoked key", began, 8).await;
     let mut brief = claims("j3");
     let end_s = now_s() + 8;
     brief["exp"] = json!(end_s);
     let on_time = Resting::on(&server, 4, &Issuer::sign(&brief)).await;
-
-    let mut began = Instant::now();
-    delete(&server, &format!("/tokens/{}", text(&opaque, "id"))).await;
-    on_token.end("a revoked token", began).await;
-    began = Instant::now();
-    delete(&server, "/keys/site/tokens/j1").await;
-    on_jti.end("a revoked jti", began).await;
-    began = Instant::now();
-    // By the command line, as from another process: the server has to find out by itself.
-    crate::credentials::tapeline(&server, &["key", "revoke", &text(&key, "id")]);
-    on_key.end("a revoked key", began).await;
     eventually("the brief token has run out", DEADLINE, async || (now_s() >= end_s).then_some(())).await;
-    on_time.end("a token that ran out", Instant::now()).await;
+    on_time.end(&server, "a token that ran out", Instant::now(), 12).await;
     let mut untouched = untouched;
     assert!(untouched.publisher.runs() && untouched.player.try_wait().unwrap().is_none());
-    let told = server.log.all().iter().filter(|line| line.contains("event=\"cut_off\"")).count();
-    assert_eq!(told, 16, "one line for each connection");
+    assert_eq!(cut_off(&server), 16, "one line for each connection, and none for those that nobody revoked");
 }

@@ -63,6 +63,47 @@ pub struct SealFacts {
     pub msn: u64,
     /// Discontinuity sequence number of its last segment.
     pub dsn: u64,
+    /// Its first part begins a segment with a random access point: nothing in it needs the extent before, leading
+    /// pictures of that point aside.
+    #[serde(default = "entry")]
+    pub entry: bool,
+}
+
+/// Lines of before the field was there come from extents that begin with a key frame, as nearly all do.
+const fn entry() -> bool {
+    true
+}
+
+/// What is remembered of an extent that was deleted, so that what is missing is known from what was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedExtent {
+    /// Its number.
+    pub extent: ExtentNo,
+    /// Its last part.
+    pub part: PartNo,
+    /// First decode time.
+    pub start: MediaTime,
+    /// End of its last sample.
+    pub end: MediaTime,
+}
+
+/// An extent that takes the place of a part of a deleted one: the same parts, copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptExtent {
+    /// Its number.
+    pub extent: ExtentNo,
+    /// Its run.
+    pub run: RunId,
+    /// The epoch of its tracks.
+    pub epoch: u32,
+    /// Its first part.
+    pub part: PartNo,
+    /// Hash of its `ftyp` and `moov`.
+    pub init: InitId,
+    /// Its length.
+    pub bytes: u64,
+    /// What its index says in short.
+    pub facts: SealFacts,
 }
 
 /// One line of the journal.
@@ -156,6 +197,34 @@ pub enum Record {
     Unpin {
         /// The asset.
         asset: Uuid,
+    },
+    /// Extents go, by retention or because somebody erased what they hold. Their files are unlinked after this line is
+    /// durable, and by the next recovery where that did not happen any more.
+    Delete {
+        /// Which.
+        extents: Vec<DeletedExtent>,
+        /// Media sequence number of the next segment by then: numbers go on behind what is deleted.
+        msn: u64,
+        /// Discontinuity sequence number of the newest segment by then.
+        dsn: u64,
+        /// Copies of those of their parts that stay.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<KeptExtent>,
+    },
+    /// Somebody holds these ranges: no retention takes them.
+    Protect {
+        /// Names the protection.
+        id: Uuid,
+        /// What it holds.
+        spans: Vec<SpanRecord>,
+        /// Why, in the words of who asked.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        label: String,
+    },
+    /// A protection ends.
+    Unprotect {
+        /// Which.
+        id: Uuid,
     },
     /// Recovery found bytes of this journal that are no lines: sectors that a power cut kept back, or rot. What
     /// they told is told again by later lines where the extents know it.

@@ -5,15 +5,17 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use media::container::mp4::{FragmentError, init_segment};
 use media::{CodecConfig, MediaTime, Packet, TrackConfig, TrackKind, WallTime};
 
-use crate::clock::{Anchor, Steering};
+use crate::clock::{Anchor, Steering, delay};
 use crate::grid::{Grid, GridConfig};
 use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 use crate::part::{Part, PartSource, PartTrack, encode};
+use crate::publisher::Arrival;
 use crate::trailer::{SegmentMark, Trailer};
 
 /// A track that has sent nothing for this long no longer holds back the edge.
@@ -145,9 +147,10 @@ pub(crate) struct Assembler {
     starts: Option<SegmentStart>,
     part_start: Option<MediaTime>,
     steering: Option<Steering>,
-    /// Least `arrival - media` before the first part closes.
+    /// Least delay before the first part closes.
     least: Option<i64>,
-    received: WallTime,
+    /// When the newest packet arrived.
+    received: Arrival,
 }
 
 impl Assembler {
@@ -170,13 +173,20 @@ impl Assembler {
             part_start: None,
             steering: None,
             least: None,
-            received: WallTime::MIN,
+            received: Arrival { mono: Duration::ZERO, wall: WallTime::MIN },
         }
     }
 
     /// The numbers to go on with after this run.
     pub(crate) fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Leaves out `count` extent numbers, for others to use. Gives the first.
+    pub(crate) fn reserve_extents(&mut self, count: u64) -> ExtentNo {
+        let first = self.counters.extent;
+        self.counters.extent = ExtentNo(first.0 + count);
+        first
     }
 
     /// The run's EXT-X-TARGETDURATION, once known.
@@ -210,13 +220,9 @@ impl Assembler {
         timed().filter(|t| t.newest().is_some_and(|n| newest.since_ns(n) < SILENT_NS)).filter_map(at).min()
     }
 
-    /// Takes a packet that arrived at `wall`. `None` for a track that is not in the set or a decode time
+    /// Takes a packet that arrived `now`. `None` for a track that is not in the set or a decode time
     /// that does not rise: the packet is dropped.
-    pub(crate) fn push(
-        &mut self,
-        packet: Packet,
-        wall: WallTime,
-    ) -> Result<Option<Vec<Step>>, FragmentError> {
+    pub(crate) fn push(&mut self, packet: Packet, now: Arrival) -> Result<Option<Vec<Step>>, FragmentError> {
         let Some(i) = self.tracks.iter().position(|t| t.config.id == packet.track) else { return Ok(None) };
         if packet.dts < 0 || self.tracks[i].last_dts.is_some_and(|d| packet.dts <= d) {
             return Ok(None);
@@ -232,9 +238,9 @@ impl Assembler {
             }
         }
         if self.tracks[i].config.kind() != TrackKind::Data {
-            self.note_arrival(at, wall, &mut steps);
+            self.note_arrival(at, now, &mut steps);
         }
-        self.received = wall;
+        self.received = now;
         let start = self.part_start.get_or_insert(at);
         *start = (*start).min(at);
         self.tracks[i].last_dts = Some(packet.dts);
@@ -258,11 +264,11 @@ impl Assembler {
         self.starts.is_some()
     }
 
-    fn note_arrival(&mut self, at: MediaTime, wall: WallTime, steps: &mut Vec<Step>) {
+    fn note_arrival(&mut self, at: MediaTime, now: Arrival, steps: &mut Vec<Step>) {
         match &mut self.steering {
-            Some(steering) => steps.extend(steering.arrived(at, wall).map(Step::Anchor)),
+            Some(steering) => steps.extend(steering.arrived(at, now).map(Step::Anchor)),
             None => {
-                let late = wall.0.saturating_sub(at.0);
+                let late = delay(at, now);
                 self.least = Some(self.least.map_or(late, |l| l.min(late)));
             }
         }
@@ -385,8 +391,8 @@ impl Assembler {
 
     fn begin_clock(&mut self, start: MediaTime, steps: &mut Vec<Step>) {
         if self.steering.is_none() {
-            let wall = start.0.saturating_add(self.least.unwrap_or(self.received.0.saturating_sub(start.0)));
-            let steering = Steering::new(start, WallTime(wall));
+            let least = self.least.unwrap_or_else(|| delay(start, self.received));
+            let steering = Steering::new(start, least, self.received);
             steps.push(Step::Anchor(steering.map().last()));
             self.steering = Some(steering);
         }
@@ -458,7 +464,7 @@ impl Assembler {
             init: self.counters.init.expect("set with the extent"),
             part: self.counters.part,
             segment,
-            received: self.received,
+            received: self.received.wall,
             anchor,
             capture: None,
             target_s: self.grid.target_s().unwrap_or(0),

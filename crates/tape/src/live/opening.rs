@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use media::{Packet, TrackConfig, TrackKind};
 
+use crate::publisher::Arrival;
+
 /// How long a second track is waited for. Encoders send both headers within one round trip.
 const WAIT: Duration = Duration::from_millis(300);
 /// Most packets held: 300 ms hold some 30; a stream that begins far from a key frame keeps its newest
@@ -16,14 +18,14 @@ const HELD_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     since: Option<Duration>,
-    held: VecDeque<(Packet, media::WallTime)>,
+    held: VecDeque<(Packet, Arrival)>,
     /// Pictures before the first random access point, and sound past the limit.
     pub dropped: u64,
 }
 
 impl Opening {
     /// Takes a packet. Pictures that cannot be decoded yet are dropped and counted.
-    pub(crate) fn push(&mut self, packet: Packet, tracks: &[TrackConfig], now: crate::Arrival) {
+    pub(crate) fn push(&mut self, packet: Packet, tracks: &[TrackConfig], now: Arrival) {
         self.since.get_or_insert(now.mono);
         if is_video(&packet, tracks) && !packet.rap.is_rap() && !self.has_picture(tracks) {
             self.dropped += 1;
@@ -33,7 +35,7 @@ impl Opening {
             self.held.pop_front();
             self.dropped += 1;
         }
-        self.held.push_back((packet, now.wall));
+        self.held.push_back((packet, now));
     }
 
     /// Whether the run can begin with these tracks.
@@ -50,7 +52,7 @@ impl Opening {
     }
 
     /// Ends the wait and gives what was held, in order of arrival.
-    pub(crate) fn release(&mut self) -> impl Iterator<Item = (Packet, media::WallTime)> + use<> {
+    pub(crate) fn release(&mut self) -> impl Iterator<Item = (Packet, Arrival)> + use<> {
         self.since = None;
         std::mem::take(&mut self.held).into_iter()
     }

@@ -61,6 +61,12 @@ impl Fault {
         Self { kind, what, message: error.to_string() }
     }
 
+    /// Something cannot be held, because somebody is erasing it.
+    pub(crate) fn being_erased() -> Self {
+        let message = "it is being erased; ask again for what is left".to_owned();
+        Self { kind: FaultKind::Device, what: "holding the range", message }
+    }
+
     /// The reason of the gap it causes.
     pub fn gap(&self) -> GapReason {
         match self.kind {

@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use crate::ids::{ExtentNo, StreamId};
 
+/// What the name of an extent's draft ends with.
+const DRAFT: &str = ".new";
+
 /// The folder of one stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -35,6 +38,11 @@ impl Layout {
         self.dir.join(format!("{:010}.idx", no.0))
     }
 
+    /// An extent that is written beside, to take the place of a part of a deleted one.
+    pub(crate) fn extent_draft(&self, no: ExtentNo) -> PathBuf {
+        self.dir.join(format!("{:010}.mp4{DRAFT}", no.0))
+    }
+
     /// Where an extent goes that does not continue its run.
     pub(crate) fn aside(&self, no: ExtentNo) -> PathBuf {
         self.dir.join(format!("{:010}.mp4.aside", no.0))
@@ -47,6 +55,11 @@ impl Layout {
     /// The extent that a file name in the folder stands for.
     pub(crate) fn extent_of(name: &str) -> Option<ExtentNo> {
         name.strip_suffix(".mp4")?.parse().ok().map(ExtentNo)
+    }
+
+    /// The extent that a draft in the folder stands for.
+    pub(crate) fn draft_of(name: &str) -> Option<ExtentNo> {
+        Self::extent_of(name.strip_suffix(DRAFT)?)
     }
 
     /// The stream that a folder name stands for.

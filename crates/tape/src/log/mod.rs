@@ -7,6 +7,7 @@ pub mod io;
 mod layout;
 mod meter;
 mod recover;
+mod rewrite;
 pub(crate) mod scan;
 pub(crate) mod sidecar;
 mod verify;
@@ -20,8 +21,9 @@ pub(crate) use committer::{CommitSink, Committer, LogHandle};
 pub use io::{FileIo, Io, StdIo};
 pub(crate) use layout::Layout;
 pub use meter::{CommitFigures, ROUND_SECONDS};
-pub use recover::RecoverError;
+pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
+pub(crate) use rewrite::{Stay, draft};
 pub use verify::{Finding, verify_stream};
 pub(crate) use writer::StreamLog;
 

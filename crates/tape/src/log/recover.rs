@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,9 +20,12 @@ use super::writer::{StreamLog, seal_facts};
 use crate::clock::Anchor;
 use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 use crate::index::ExtentIndex;
-use crate::journal::{EndReason, JournalError, Record, SealFacts, SpanRecord, decode, encode};
+use crate::journal::{
+    DeletedExtent, EndReason, JournalError, KeptExtent, Record, SealFacts, SpanRecord, decode, encode,
+};
 use crate::live::Counters;
 use crate::plant::{Bug, planted};
+use crate::state::without;
 
 /// Bytes at the journal's end that a recovery writes again: more than an hour of a failing volume leaves.
 const REWRITE_BYTES: usize = 64 * 1024;
@@ -66,7 +70,18 @@ pub(crate) struct RecoveredRun {
     pub splits: Vec<(MediaTime, Uuid)>,
     pub end: Option<(MediaTime, EndReason)>,
     pub extents: Vec<RecoveredExtent>,
+    /// What deleted extents held.
+    pub removed: Vec<Range<MediaTime>>,
     pub target_s: Option<u32>,
+}
+
+/// Ranges that somebody holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protection {
+    /// What it holds.
+    pub spans: Vec<SpanRecord>,
+    /// Why, in the words of who asked.
+    pub label: String,
 }
 
 /// A stream ready to go on.
@@ -77,6 +92,7 @@ pub(crate) struct RecoveredStream {
     pub created: WallTime,
     pub runs: Vec<RecoveredRun>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub protected: BTreeMap<Uuid, Protection>,
     pub inits: BTreeMap<InitId, (Bytes, Arc<[TrackConfig]>)>,
     pub counters: Counters,
     pub log: StreamLog,
@@ -91,7 +107,10 @@ struct Told {
     runs: BTreeMap<RunId, RecoveredRun>,
     extents: BTreeMap<ExtentNo, ToldExtent>,
     pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    protected: BTreeMap<Uuid, Protection>,
     next_part: PartNo,
+    /// Media and discontinuity sequence numbers that deletions say are passed.
+    passed: (u64, u64),
     /// Damage of the journal that is already told.
     damage: Vec<(u64, u64)>,
 }
@@ -103,6 +122,7 @@ struct ToldExtent {
     part: PartNo,
     init: InitId,
     seal: Option<(u64, Option<SealFacts>)>,
+    deleted: Option<DeletedExtent>,
 }
 
 impl Told {
@@ -124,7 +144,7 @@ impl Told {
             Record::Anchor { run, anchor } => self.with(run, |r| r.anchors.push(anchor)),
             Record::Extent { extent, run, epoch, part, init } => {
                 self.next_part = self.next_part.max(part);
-                self.extents.insert(extent, ToldExtent { run, epoch, part, init, seal: None });
+                self.extents.insert(extent, ToldExtent { run, epoch, part, init, seal: None, deleted: None });
             }
             Record::Seal { extent, bytes, facts, .. } => {
                 if let Some(e) = self.extents.get_mut(&extent) {
@@ -139,8 +159,48 @@ impl Told {
             Record::Unpin { asset } => {
                 self.pins.remove(&asset);
             }
+            Record::Delete { extents, kept, msn, dsn } => {
+                self.passed = (self.passed.0.max(msn), self.passed.1.max(dsn));
+                self.note_deleted(&extents, kept);
+            }
+            Record::Protect { id, spans, label } => {
+                self.protected.insert(id, Protection { spans, label });
+            }
+            Record::Unprotect { id } => {
+                self.protected.remove(&id);
+            }
             Record::Damage { at, end } => self.damage.push((at, end)),
         }
+    }
+
+    fn note_deleted(&mut self, extents: &[DeletedExtent], kept: Vec<KeptExtent>) {
+        for deleted in extents {
+            self.next_part = self.next_part.max(deleted.part.next());
+            if let Some(e) = self.extents.get_mut(&deleted.extent) {
+                e.deleted = Some(*deleted);
+            }
+        }
+        for k in kept {
+            let seal = Some((k.bytes, Some(k.facts)));
+            let told =
+                ToldExtent { run: k.run, epoch: k.epoch, part: k.part, init: k.init, seal, deleted: None };
+            self.extents.insert(k.extent, told);
+        }
+    }
+
+    /// Deleted extents, with what is remembered of them.
+    fn deleted(&self) -> impl Iterator<Item = (&ToldExtent, DeletedExtent)> {
+        self.extents.values().filter_map(|e| Some((e, e.deleted?)))
+    }
+
+    /// Whether deleted extents of a run held all parts of `[from, to)`.
+    fn deletion_explains(&self, run: RunId, from: PartNo, to: PartNo) -> bool {
+        let mut held: Vec<_> =
+            self.deleted().filter(|(e, _)| e.run == run).map(|(e, deleted)| (e.part, deleted.part)).collect();
+        held.sort_unstable();
+        let reached =
+            held.iter().fold(from, |at, &(first, last)| if first <= at { at.max(last.next()) } else { at });
+        reached >= to
     }
 
     /// Whether a run can be shown: the journal tells of it and of its clock.
@@ -163,6 +223,7 @@ fn new_run(id: RunId, asset: Uuid) -> RecoveredRun {
         splits: Vec::new(),
         end: None,
         extents: Vec::new(),
+        removed: Vec::new(),
         target_s: None,
     }
 }
@@ -254,6 +315,7 @@ impl Recovery {
         let names = self.io.list(self.layout.dir()).map_err(at(self.layout.dir()))?;
         let mut found: Vec<ExtentNo> = names.iter().filter_map(|n| Layout::extent_of(n)).collect();
         found.sort_unstable();
+        self.end_deletions(&names, &mut found)?;
         self.highest =
             found.iter().copied().chain(self.told.extents.keys().copied()).max().unwrap_or_default();
         for no in found {
@@ -261,6 +323,40 @@ impl Recovery {
                 Some(told) if self.told.knows_run(told.run) => self.take_told(no, &told)?,
                 known => self.adopt(no, known.is_some())?,
             }
+        }
+        Ok(())
+    }
+
+    /// Ends what a deletion had begun: names for the extents that take the place of others, unlinked files.
+    fn end_deletions(&mut self, names: &[String], found: &mut Vec<ExtentNo>) -> Result<(), RecoverError> {
+        let drafts: Vec<ExtentNo> = names.iter().filter_map(|n| Layout::draft_of(n)).collect();
+        let deleted = |no: &ExtentNo| self.told.extents.get(no).is_some_and(|e| e.deleted.is_some());
+        let gone: Vec<ExtentNo> = found.iter().copied().filter(|no| deleted(no)).collect();
+        found.retain(|no| !deleted(no));
+        if drafts.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        // What a line says is done only once the line cannot be lost any more: it may have been read from memory that
+        // no sync had reached.
+        let journal = self.layout.journal();
+        self.journal.sync().map_err(at(&journal))?;
+        for no in drafts {
+            let draft = self.layout.extent_draft(no);
+            if self.told.extents.get(&no).is_some_and(|e| e.deleted.is_none()) {
+                self.io.rename(&draft, &self.layout.extent(no)).map_err(at(&draft))?;
+                found.push(no);
+            } else {
+                self.io.remove(&draft).map_err(at(&draft))?;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        self.io.sync_dir(self.layout.dir()).map_err(at(self.layout.dir()))?;
+        for no in gone {
+            let path = self.layout.extent(no);
+            self.io.remove(&path).map_err(at(&path))?;
+            // A cache without its extent costs nothing but its bytes.
+            let _ = self.io.remove(&self.layout.sidecar(no));
         }
         Ok(())
     }
@@ -389,13 +485,28 @@ impl Recovery {
 
     /// Runs that have no end get one: the process ended before them.
     fn end_runs(&mut self) -> Result<(), RecoverError> {
+        // Copies of what a deletion left have higher numbers than the extents after them.
+        self.extents.sort_by_key(|e| (e.run, e.first_part));
         for e in std::mem::take(&mut self.extents) {
             let before = self.told.runs.get(&e.run).and_then(|r| r.extents.last()).map(|b| b.facts.part);
-            if before.is_some_and(|b| b.next() != e.first_part) {
+            let continues = |b: PartNo| {
+                b.next() == e.first_part
+                    || b < e.first_part && self.told.deletion_explains(e.run, b.next(), e.first_part)
+            };
+            if before.is_some_and(|b| !continues(b)) {
                 self.set_aside(&e)?;
                 continue;
             }
             self.told.with(e.run, |r| r.extents.push(e));
+        }
+        let removed: Vec<_> = self.told.deleted().map(|(e, d)| (e.run, d.start..d.end)).collect();
+        for (run, range) in removed {
+            self.told.with(run, |r| {
+                // What was copied is still there.
+                let left = r.extents.iter().map(|e| e.facts.start..e.facts.end);
+                let gone = without(range, left);
+                r.removed.extend(gone);
+            });
         }
         let open: Vec<(RunId, MediaTime)> = self
             .told
@@ -419,10 +530,11 @@ impl Recovery {
         }
         let (id, name, created) = self.told.head.take().expect("checked when the journal was read");
         let extents = || self.told.runs.values().flat_map(|r| &r.extents);
-        let newest = extents().max_by_key(|e| e.facts.part);
+        let newest = extents().map(|e| e.facts).max_by_key(|f| f.part);
+        let epochs = extents().map(|e| e.epoch).chain(self.told.deleted().map(|d| d.0.epoch));
         let counters = Counters {
             part: match newest {
-                Some(e) if !planted(Bug::ReusePartNumbers) => self.told.next_part.max(e.facts.part.next()),
+                Some(f) if !planted(Bug::ReusePartNumbers) => self.told.next_part.max(f.part.next()),
                 _ => self.told.next_part,
             },
             extent: if self.highest == ExtentNo(0) && extents().next().is_none() {
@@ -430,9 +542,9 @@ impl Recovery {
             } else {
                 self.highest.next()
             },
-            msn: newest.map_or(0, |e| e.facts.msn + 1),
-            dsn: newest.map_or(0, |e| e.facts.dsn),
-            epoch: extents().map(|e| e.epoch).max().unwrap_or(0),
+            msn: newest.map_or(0, |f| f.msn + 1).max(self.told.passed.0),
+            dsn: newest.map_or(0, |f| f.dsn).max(self.told.passed.1),
+            epoch: epochs.max().unwrap_or(0),
             init: None,
         };
         let log =
@@ -443,6 +555,7 @@ impl Recovery {
             created,
             runs: self.told.runs.into_values().collect(),
             pins: self.told.pins,
+            protected: self.told.protected,
             inits: self.inits,
             counters,
             log,

@@ -59,6 +59,7 @@ impl Verify<'_> {
 
     fn extents(&mut self, id: StreamId, records: &[Record]) -> io::Result<()> {
         let mut told: BTreeMap<ExtentNo, (RunId, PartNo, InitId, Option<u64>)> = BTreeMap::new();
+        let mut deleted: BTreeMap<ExtentNo, (RunId, PartNo, PartNo)> = BTreeMap::new();
         for record in records {
             match record {
                 Record::Extent { extent, run, part, init, .. } => {
@@ -70,14 +71,25 @@ impl Verify<'_> {
                         e.3 = Some(*bytes);
                     }
                 }
+                Record::Delete { extents, kept, .. } => {
+                    for d in extents {
+                        let Some((run, part, ..)) = told.remove(&d.extent) else { continue };
+                        deleted.insert(d.extent, (run, part, d.part));
+                    }
+                    told.extend(kept.iter().map(|k| (k.extent, (k.run, k.part, k.init, Some(k.bytes)))));
+                }
                 _ => {}
             }
         }
-        let mut names = self.io.list(self.layout.dir())?;
-        names.sort_unstable();
+        let names = self.io.list(self.layout.dir())?;
+        let mut found: Vec<ExtentNo> = names.iter().filter_map(|n| Layout::extent_of(n)).collect();
+        // A deletion unlinks files after its line.
+        found.retain(|no| !deleted.contains_key(no));
+        // Copies of what a deletion left have higher numbers than the extents after them.
+        found.sort_by_key(|no| (told.get(no).map(|t| (t.0, t.1)), *no));
         let mut last: Option<(RunId, PartNo)> = None;
         let mut ends: BTreeMap<(RunId, u32, TrackId), i64> = BTreeMap::new();
-        for no in names.iter().filter_map(|n| Layout::extent_of(n)) {
+        for no in found {
             let Some((run, part, init, sealed)) = told.get(&no).copied() else {
                 self.find(Some(no), "the journal does not know it");
                 continue;
@@ -88,6 +100,11 @@ impl Verify<'_> {
                 continue;
             };
             self.extent(no, &scanned, (id, run, part, init), sealed);
+            let follows = |d: &(RunId, PartNo, PartNo)| d.0 == run && d.1 < part && part.0 <= d.2.0 + 1;
+            if deleted.values().any(follows) {
+                last = last.filter(|l| l.1 < part).map(|_| (RunId(0), PartNo(part.0 - 1)));
+                ends.retain(|key, _| key.0 != run);
+            }
             self.order(no, &scanned, run, &mut last);
             self.continuity(no, &scanned, run, &mut ends);
         }

@@ -263,6 +263,7 @@ impl StreamLog {
 /// The short form of an index for the journal; `None` while it is empty.
 pub(crate) fn seal_facts(index: &ExtentIndex) -> Option<SealFacts> {
     let (start, end) = index.span()?;
-    let last = index.parts.last()?;
-    Some(SealFacts { start, end, part: last.no, msn: last.segment.msn, dsn: last.segment.dsn })
+    let (first, last) = (index.parts.first()?, index.parts.last()?);
+    let entry = first.segment.starts && first.segment.independent;
+    Some(SealFacts { start, end, part: last.no, msn: last.segment.msn, dsn: last.segment.dsn, entry })
 }

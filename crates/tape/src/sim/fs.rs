@@ -144,12 +144,16 @@ impl Disk {
         }
         let mut names = self.durable_names.clone();
         for (name, node) in &self.names {
-            if self.durable_names.get(name) != Some(node) && self.rng.bool() {
-                names.insert(name.clone(), *node);
+            if self.durable_names.get(name) == Some(node) || self.rng.bool() {
+                continue;
             }
+            names.insert(name.clone(), *node);
+            // A rename is one transaction of a file system's journal: a file is never without a name for it.
+            names.retain(|old, n| n != node || old == name || self.names.contains_key(old));
         }
-        for name in self.durable_names.keys() {
-            if !self.names.contains_key(name) && self.rng.bool() {
+        for (name, node) in &self.durable_names {
+            let renamed = self.names.values().any(|n| n == node);
+            if !self.names.contains_key(name) && !renamed && self.rng.bool() {
                 names.remove(name);
             }
         }

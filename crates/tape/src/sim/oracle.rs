@@ -8,8 +8,10 @@ use uuid::Uuid;
 
 use super::fs::SimIo;
 use crate::ids::{PartNo, RunId};
+use crate::journal::KeptExtent;
 use crate::log::{Io, Layout, load_index, verify_stream};
 use crate::part::Part;
+use crate::run::ExtentInfo;
 use crate::state::State;
 
 /// The promises made about one stream.
@@ -24,6 +26,11 @@ pub(crate) struct Oracle {
     doubtful: BTreeSet<(RunId, PartNo)>,
     /// Assets whose journal line was acknowledged.
     kept: BTreeSet<Uuid>,
+    let_go: BTreeSet<Uuid>,
+    /// What clips show: extents by run, first and last part.
+    pinned: BTreeMap<Uuid, Vec<(RunId, PartNo, PartNo)>>,
+    /// Parts that retention has taken: they may be there until the deletion is durable.
+    deleted: BTreeSet<(RunId, PartNo)>,
 }
 
 impl Oracle {
@@ -45,8 +52,39 @@ impl Oracle {
         self.doubtful.extend(self.waiting.drain(..));
     }
 
+    /// Extents are being deleted.
+    pub(super) fn deleting(&mut self, extents: &[(RunId, ExtentInfo)]) {
+        for (run, e) in extents {
+            let held = |p: &&(RunId, PartNo)| p.0 == *run && (e.first_part..=e.last_part).contains(&p.1);
+            self.deleted
+                .extend(self.durable.iter().chain(&self.doubtful).filter(held).copied().collect::<Vec<_>>());
+        }
+    }
+
+    /// Extents are being erased, and these parts of them copied.
+    pub(super) fn erasing(&mut self, extents: &[(RunId, ExtentInfo)], kept: &[KeptExtent]) {
+        let before = self.deleted.clone();
+        self.deleting(extents);
+        let stays =
+            |p: &(RunId, PartNo)| kept.iter().any(|k| k.run == p.0 && (k.part..=k.facts.part).contains(&p.1));
+        self.deleted.retain(|p| before.contains(p) || !stays(p));
+    }
+
+    /// A clip shows these extents.
+    pub(super) fn pinned(&mut self, asset: Uuid, extents: Vec<(RunId, PartNo, PartNo)>) {
+        self.pinned.insert(asset, extents);
+    }
+
     pub(super) fn kept(&mut self, asset: Uuid) {
-        self.kept.insert(asset);
+        if !self.let_go.contains(&asset) {
+            self.kept.insert(asset);
+        }
+    }
+
+    /// An asset may be there or not from now on.
+    pub(super) fn let_go(&mut self, asset: &Uuid) {
+        self.kept.remove(asset);
+        self.let_go.insert(*asset);
     }
 
     /// The stream's folder is gone: fine as long as nothing of it was acknowledged.
@@ -74,8 +112,16 @@ impl Oracle {
             return Err(format!("verify: {f:?}"));
         }
         let shown = self.shown(sim, &layout, state)?;
-        if let Some(lost) = self.durable.iter().find(|p| !shown.contains(p)) {
+        if let Some(lost) = self.durable.iter().find(|p| !shown.contains(p) && !self.deleted.contains(p)) {
             return Err(format!("acknowledged part {lost:?} is lost"));
+        }
+        for (asset, extents) in self.pinned.iter().filter(|(asset, _)| self.kept.contains(asset)) {
+            let holds = |p: &&(RunId, PartNo)| {
+                extents.iter().any(|(run, first, last)| p.0 == *run && (*first..=*last).contains(&p.1))
+            };
+            if let Some(lost) = self.durable.iter().filter(holds).find(|p| !shown.contains(p)) {
+                return Err(format!("part {lost:?} of clip {asset} is lost"));
+            }
         }
         if let Some(&(_, newest)) = shown.iter().max_by_key(|p| p.1)
             && state.counters.part <= newest
@@ -91,6 +137,8 @@ impl Oracle {
         if let Some(lost) = self.kept.iter().find(|a| !assets.contains(a)) {
             return Err(format!("acknowledged journal line for {lost} is lost"));
         }
+        self.deleted.retain(|p| !shown.contains(p));
+        self.durable.retain(|p| !self.deleted.contains(p));
         // What came back from a sound disk is as good as acknowledged from now on.
         self.durable.extend(shown.into_iter().filter(|p| !self.doubtful.contains(p)));
         Ok(())

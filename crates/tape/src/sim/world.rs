@@ -14,12 +14,16 @@ use super::source::Source;
 use super::{FaultAt, Hits};
 use crate::gap::GapReason;
 use crate::grid::GridConfig;
-use crate::ids::{PartNo, StreamId};
-use crate::journal::{EndReason, Record};
+use crate::ids::{ExtentNo, PartNo, RunId, StreamId};
+use crate::journal::{EndReason, KeptExtent, Record, SpanRecord};
 use crate::live::{Assembler, AssemblerConfig, Ring, RingLimits};
-use crate::log::{Durability, Fault, Io, Layout, Op, RecoverError, Share, StreamLog, commit, recover};
+use crate::log::{
+    Durability, Fault, Io, Layout, Op, RecoverError, Share, StreamLog, commit, draft, load_index, recover,
+};
+use crate::plant::{Bug, planted};
 use crate::publisher::{Arrival, PublisherInfo};
-use crate::state::{Effects, Live, State};
+use crate::run::ExtentInfo;
+use crate::state::{Effects, Live, State, Touched, Viewers, orders};
 
 const STREAMS_MAX: usize = 3;
 const STEPS: usize = 60;
@@ -40,6 +44,10 @@ struct Tape {
     state: State,
     queue: Vec<Op>,
     asked: Vec<(Uuid, oneshot::Receiver<Result<(), Fault>>)>,
+    /// Deletions whose files go once they are durable.
+    unlinking: Vec<(Uuid, Vec<ExtentNo>)>,
+    /// An erasure whose copies are written and whose line is not durable yet.
+    erasing: Vec<(Uuid, Vec<Touched>, Vec<KeptExtent>)>,
     source: Option<Source>,
     oracle: Oracle,
 }
@@ -71,6 +79,8 @@ impl World {
             state: State::new(ring(PartNo(0))),
             queue: Vec::new(),
             asked: Vec::new(),
+            unlinking: Vec::new(),
+            erasing: Vec::new(),
             source: None,
             oracle: Oracle::default(),
         });
@@ -113,9 +123,11 @@ impl World {
         let i = self.rng.usize(0..self.tapes.len());
         match self.rng.u8(0..32) {
             0..14 => self.push(i),
-            14..24 => self.commit(),
+            14..22 => self.commit(),
             24 => self.cut(i),
             25 => self.pin(i),
+            22 => self.expire(i),
+            23 => self.erase(i),
             26 => self.unpublish(i),
             27 => self.change(i),
             28 => self.jump(i),
@@ -246,10 +258,120 @@ impl World {
         self.ask(i, asset, record);
     }
 
+    /// A clip of a random stretch of a random run.
     fn pin(&mut self, i: usize) {
         let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
-        if self.tapes[i].log.is_some() {
-            self.ask(i, asset, Record::Pin { asset, spans: Vec::new() });
+        let tape = &mut self.tapes[i];
+        if tape.log.is_none() || tape.state.runs.is_empty() {
+            return;
+        }
+        let run = &tape.state.runs[self.rng.usize(0..tape.state.runs.len())];
+        // What is not durable yet may be lost, and its clip with it.
+        let durable: Vec<&ExtentInfo> = run.extents.iter().filter(|e| e.last_part < tape.durable).collect();
+        let (Some(first), Some(last)) = (durable.first(), durable.last()) else { return };
+        let length = last.end.since_ns(first.start);
+        if length <= 0 {
+            return;
+        }
+        let start = first.start.plus_ns(self.rng.i64(0..length));
+        let end = start.plus_ns(self.rng.i64(1..3_000_000_000)).min(last.end);
+        let spans = vec![SpanRecord { run: run.id, start, end }];
+        if tape.state.is_going(&spans[0]) {
+            return;
+        }
+        let holds = |e: &&&ExtentInfo| e.end > start && e.start < end;
+        let parts = durable.iter().filter(holds).map(|e| (run.id, e.first_part, e.last_part)).collect();
+        tape.oracle.pinned(asset, parts);
+        tape.state.pins.insert(asset, spans.clone());
+        self.ask(i, asset, Record::Pin { asset, spans });
+    }
+
+    /// Retention takes the oldest extents, as far as nobody holds them.
+    fn expire(&mut self, i: usize) {
+        let now = self.now().mono;
+        let count = self.rng.usize(1..4);
+        let tape = &mut self.tapes[i];
+        let extents = tape.state.runs.iter().flat_map(|r| &r.extents);
+        let wanted: Vec<ExtentNo> = extents.take(count).map(|e| e.no).collect();
+        let splits: Vec<(RunId, Uuid)> =
+            tape.state.runs.iter().flat_map(|r| r.splits.iter().map(|s| (r.id, s.1))).collect();
+        let Some(gone) = tape.state.expire(&wanted, Viewers::Keep, now) else { return };
+        // A run of which nothing is left takes its cuts along, and what is left may yet be lost by a bad disk.
+        let touched = splits.iter().filter(|(run, _)| gone.doomed.iter().any(|d| d.run == *run));
+        touched.for_each(|(_, asset)| tape.oracle.let_go(asset));
+        let extents: Vec<_> = gone.doomed.iter().map(|d| (d.run, d.extent)).collect();
+        tape.oracle.deleting(&extents);
+        let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
+        tape.unlinking.push((asset, extents.iter().map(|e| e.1.no).collect()));
+        self.ask(i, asset, gone.record);
+        if planted(Bug::UnlinkEarly) {
+            self.unlink(i, asset);
+        }
+    }
+
+    /// A person erases a random stretch of a random run.
+    fn erase(&mut self, i: usize) {
+        let now = self.now().mono;
+        let tape = &mut self.tapes[i];
+        if tape.log.is_none() || tape.state.runs.is_empty() || !tape.erasing.is_empty() {
+            return;
+        }
+        let run = &tape.state.runs[self.rng.usize(0..tape.state.runs.len())];
+        let (Some(first), Some(last)) = (run.extents.first(), run.extents.last()) else { return };
+        let length = last.end.since_ns(first.start);
+        if length <= 0 {
+            return;
+        }
+        let start = first.start.plus_ns(self.rng.i64(0..length));
+        let end = start.plus_ns(self.rng.i64(1..6_000_000_000));
+        let Ok(touched) = tape.state.touched(&[SpanRecord { run: run.id, start, end }], now) else { return };
+        tape.state.retained.going.extend(touched.iter().map(|t| t.extent.no));
+        let layout = Layout::new(&self.dir, tape.id);
+        let Some(kept) = copies(&*self.io, &layout, &mut tape.state, &touched) else { return };
+        if touched.is_empty() || (!planted(Bug::SkipCopyDirSync) && self.io.sync_dir(layout.dir()).is_err()) {
+            return;
+        }
+        tape.oracle.erasing(&touched.iter().map(|t| (t.run, t.extent)).collect::<Vec<_>>(), &kept);
+        let splits = tape.state.runs.iter().filter(|r| r.id == touched[0].run).flat_map(|r| &r.splits);
+        splits.for_each(|(_, asset)| tape.oracle.let_go(asset));
+        let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
+        let record = tape.state.erasure(&touched, kept.clone());
+        tape.erasing.push((asset, touched, kept));
+        self.ask(i, asset, record);
+    }
+
+    /// An erasure is durable: copies get their names, what they are of goes.
+    fn swap(&mut self, i: usize, asset: Uuid) {
+        let now = self.now().mono;
+        let tape = &mut self.tapes[i];
+        let Some(at) = tape.erasing.iter().position(|e| e.0 == asset) else { return };
+        let (_, touched, kept) = tape.erasing.swap_remove(at);
+        let layout = Layout::new(&self.dir, tape.id);
+        for k in &kept {
+            if self.io.rename(&layout.extent_draft(k.extent), &layout.extent(k.extent)).is_err() {
+                return;
+            }
+        }
+        if self.io.sync_dir(layout.dir()).is_err() {
+            return;
+        }
+        tape.state.erased(&touched, &kept, now);
+        for t in &touched {
+            let _ = self.io.remove(&layout.extent(t.extent.no));
+            let _ = self.io.remove(&layout.sidecar(t.extent.no));
+        }
+    }
+
+    /// A deletion is durable: the files go.
+    fn unlink(&mut self, i: usize, asset: Uuid) {
+        let tape = &mut self.tapes[i];
+        let Some(at) = tape.unlinking.iter().position(|u| u.0 == asset) else { return };
+        let (_, extents) = tape.unlinking.swap_remove(at);
+        let layout = Layout::new(&self.dir, tape.id);
+        for no in extents {
+            // What an error or a crash leaves, recovery unlinks.
+            let _ = self.io.remove(&layout.extent(no));
+            let _ = self.io.remove(&layout.sidecar(no));
         }
     }
 
@@ -294,16 +416,33 @@ impl World {
                 state.committed(&outcome, now, effects);
             });
         }
-        for tape in &mut self.tapes {
-            tape.asked.retain_mut(|(asset, answer)| match answer.try_recv() {
-                Ok(Ok(())) => {
-                    tape.oracle.kept(*asset);
-                    false
-                }
-                Err(oneshot::error::TryRecvError::Empty) => true,
-                _ => false,
-            });
+        for i in 0..self.tapes.len() {
+            self.hear(i);
         }
+    }
+
+    /// What the log has answered by now.
+    fn hear(&mut self, i: usize) {
+        let tape = &mut self.tapes[i];
+        let (mut deleted, mut erased) = (Vec::new(), Vec::new());
+        tape.asked.retain_mut(|(asset, answer)| match answer.try_recv() {
+            Ok(Ok(())) if tape.unlinking.iter().any(|u| u.0 == *asset) => {
+                deleted.push(*asset);
+                false
+            }
+            Ok(Ok(())) if tape.erasing.iter().any(|e| e.0 == *asset) => {
+                erased.push(*asset);
+                false
+            }
+            Ok(Ok(())) => {
+                tape.oracle.kept(*asset);
+                false
+            }
+            Err(oneshot::error::TryRecvError::Empty) => true,
+            _ => false,
+        });
+        deleted.into_iter().for_each(|asset| self.unlink(i, asset));
+        erased.into_iter().for_each(|asset| self.swap(i, asset));
     }
 
     /// The machine goes down, comes up, and every stream is recovered, maybe with another crash on the way.
@@ -331,6 +470,8 @@ impl World {
     fn recover(&mut self, i: usize) -> Result<(), String> {
         let tape = &mut self.tapes[i];
         (tape.log, tape.source, tape.queue, tape.asked) = (None, None, Vec::new(), Vec::new());
+        tape.unlinking.clear();
+        tape.erasing.clear();
         tape.oracle.lost();
         let found = match recover(&self.io, &self.dir, tape.id) {
             Ok(found) => Some(found),
@@ -349,4 +490,22 @@ impl World {
         tape.log = Some(found.log);
         tape.oracle.check(&self.sim, &self.dir, tape.id, &tape.state)
     }
+}
+
+/// Copies of what stays of extents that are being erased; `None` where the disk does not let them.
+fn copies(io: &dyn Io, layout: &Layout, state: &mut State, touched: &[Touched]) -> Option<Vec<KeptExtent>> {
+    let mut kept = Vec::new();
+    for t in touched {
+        let mut number = state.reserve_extents(2);
+        let index = load_index(io, layout, t.extent.no, t.extent.bytes).ok()?;
+        let mut next = || {
+            let no = number;
+            number = no.next();
+            no
+        };
+        for stay in orders(t, &index, &mut next) {
+            kept.push(draft(io, layout, &index, &stay).ok()?);
+        }
+    }
+    Some(kept)
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::{Packet, TrackConfig, TrackKind, WallTime};
+use media::{Packet, TrackConfig, TrackKind};
 
 use super::{Effects, Live, MakeAssembler, State};
 use crate::gap::GapReason;
@@ -98,8 +98,8 @@ impl State {
             Some(Err(error)) => self.give_up(&error.to_string(), effects),
             None => {}
         }
-        for (packet, wall) in held {
-            self.take(packet, wall, effects);
+        for (packet, arrived) in held {
+            self.take(packet, arrived, effects);
         }
     }
 
@@ -115,7 +115,7 @@ impl State {
         live.last = now;
         live.count(packet.data.len() as u64, now.mono);
         if live.assembler.is_some() {
-            self.push_into_run(packet, now.wall, effects);
+            self.push_into_run(packet, now, effects);
             return;
         }
         if now.mono < live.not_before {
@@ -129,13 +129,13 @@ impl State {
         if live.opening.ready(&tracks, now.mono) {
             let held: Vec<_> = live.opening.release().collect();
             self.begin_run(make, effects);
-            for (packet, wall) in held {
-                self.push_into_run(packet, wall, effects);
+            for (packet, arrived) in held {
+                self.push_into_run(packet, arrived, effects);
             }
         }
     }
 
-    fn push_into_run(&mut self, packet: Packet, wall: WallTime, effects: &mut Effects) {
+    fn push_into_run(&mut self, packet: Packet, now: Arrival, effects: &mut Effects) {
         let Some(live) = self.live.as_mut() else { return };
         if let Some(deferred) = &mut live.deferred {
             let assembler = live.assembler.as_ref();
@@ -143,25 +143,25 @@ impl State {
             let placed = live.tracks.iter().any(|t| t.id == packet.track && unchanged(t));
             let full = deferred.held.len() >= DEFERRED_MAX;
             if !placed && !full {
-                deferred.held.push((packet, wall));
+                deferred.held.push((packet, now));
                 return;
             }
             if full || live.is_entry(&packet) {
                 self.change_tracks(effects);
             }
         }
-        self.take(packet, wall, effects);
+        self.take(packet, now, effects);
         if effects.closed && self.ring.unwritten_bytes() > BACKLOG_BYTES_MAX {
             self.end_run(EndReason::Gap(GapReason::Backlog), effects);
         }
     }
 
-    fn take(&mut self, packet: Packet, wall: WallTime, effects: &mut Effects) {
+    fn take(&mut self, packet: Packet, now: Arrival, effects: &mut Effects) {
         let Some(live) = self.live.as_mut() else { return };
         let packet = live.shifted(packet);
         let Some(assembler) = live.assembler.as_mut() else { return };
         let sample = assembler.next_sample(packet.track).unwrap_or(0);
-        match assembler.push(packet.clone(), wall) {
+        match assembler.push(packet.clone(), now) {
             Ok(Some(steps)) => {
                 self.show(&packet, sample);
                 self.apply(steps, effects);

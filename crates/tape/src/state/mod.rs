@@ -1,14 +1,17 @@
 //! The mutable heart of a stream, behind one lock that is held for moments: steps of the assembler become
 //! operations for the log, entries of the timeline and parts of the ring. No I/O here.
 
+mod erase;
 mod ingest;
+mod retain;
+mod runs;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::{MediaTime, Packet, TrackConfig, WallTime};
+use media::{MediaTime, Packet, TrackConfig};
 use uuid::Uuid;
 
 use crate::clock::WallMap;
@@ -19,8 +22,13 @@ use crate::journal::{EndReason, Record, SpanRecord};
 use crate::live::{Assembler, Counters, Opening, Ring, Step};
 use crate::log::{Op, Outcome, RecoveredStream};
 use crate::part::Part;
-use crate::publisher::PublisherInfo;
-use crate::run::{ExtentInfo, RunState};
+use crate::publisher::{Arrival, PublisherInfo};
+use crate::run::ExtentInfo;
+
+pub(crate) use erase::{Holders, Touched, orders};
+pub use retain::Viewers;
+pub(crate) use retain::{Gone, Held, Retained, without};
+pub(crate) use runs::RunState;
 
 const NS_PER_S: i64 = 1_000_000_000;
 /// After a failure of the volume, recording is tried again this much later.
@@ -35,8 +43,8 @@ pub(crate) struct Live {
     /// Tells this publisher from an earlier one of the same stream.
     pub token: u64,
     pub info: PublisherInfo,
-    pub since: crate::publisher::Arrival,
-    pub last: crate::publisher::Arrival,
+    pub since: Arrival,
+    pub last: Arrival,
     pub tracks: Arc<[TrackConfig]>,
     pub opening: Opening,
     pub assembler: Option<Assembler>,
@@ -55,7 +63,7 @@ pub(crate) struct Live {
 /// Packets of tracks that the open extent has no place for.
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
-    pub held: Vec<(Packet, WallTime)>,
+    pub held: Vec<(Packet, Arrival)>,
 }
 
 /// A known initialisation segment.
@@ -77,6 +85,7 @@ pub(crate) struct State {
     pub open: Option<Arc<ExtentIndex>>,
     pub inits: HashMap<InitId, Init>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub retained: Retained,
     /// Parts that are closed and not durable yet.
     pub undurable: VecDeque<(PartNo, RunId, MediaTime)>,
 }
@@ -94,6 +103,7 @@ impl State {
             open: None,
             inits: HashMap::new(),
             pins: BTreeMap::new(),
+            retained: Retained::default(),
             undurable: VecDeque::new(),
         }
     }
@@ -104,7 +114,8 @@ impl State {
         let runs = std::mem::take(&mut found.runs);
         Self {
             next_run: runs.iter().map(|r| r.id).max().map_or(RunId(1), RunId::next),
-            runs: runs.into_iter().filter_map(RunState::recovered).collect(),
+            retained: Retained::recovered(&runs, std::mem::take(&mut found.protected)),
+            runs: runs.iter().filter_map(RunState::recovered).collect(),
             counters: found.counters,
             inits: inits.map(|(id, (bytes, tracks))| (id, Init { bytes, tracks })).collect(),
             pins: std::mem::take(&mut found.pins),
@@ -131,7 +142,7 @@ impl State {
     fn begin_run(&mut self, make: MakeAssembler<'_>, effects: &mut Effects) {
         let id = self.next_run;
         self.next_run = id.next();
-        if self.runs.iter().any(|r| !r.extents.is_empty()) {
+        if self.counters.part > PartNo(0) {
             self.counters.dsn += 1;
         }
         self.counters.epoch += 1;
@@ -206,10 +217,12 @@ impl State {
             init,
             epoch,
             first_part: part,
+            last_part: PartNo(part.0.saturating_sub(1)),
             start: MediaTime::MAX,
             end: MediaTime::MIN,
             bytes: u64::from(init_len),
             sealed: false,
+            entry: false,
         });
         let record = Record::Extent { extent: no, run: run.id, epoch, part, init };
         effects.ops.push(Op::Create { no, init: bytes, record });
@@ -225,6 +238,10 @@ impl State {
         }
         let extent = run.extents.last_mut().expect("pushed with the extent");
         extent.bytes = bytes;
+        if part.no() == extent.first_part {
+            extent.entry = part.index.segment.starts && part.index.segment.independent;
+        }
+        extent.last_part = part.no();
         if let Some((start, end)) = span {
             (extent.start, extent.end) = (start, end);
         }
@@ -311,6 +328,7 @@ impl State {
         let (end, id) = (run.durable_end, run.id);
         if let Some(last) = run.extents.last_mut() {
             last.end = last.end.min(end);
+            last.last_part = last.last_part.min(PartNo(from.0.saturating_sub(1)));
             last.sealed = true;
             if let Some(index) = self.open.take().filter(|i| i.no == last.no) {
                 let kept = index.before(from);

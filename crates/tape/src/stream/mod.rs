@@ -1,6 +1,9 @@
 //! A stream: one name, one tape, at most one publisher, any number of readers. Readers take snapshots and hold
 //! nothing.
 
+mod erase;
+mod retention;
+
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,8 +24,11 @@ use crate::live::Assembler;
 use crate::log::{CommitSink, Fault, Layout, LogHandle, Op, Outcome};
 use crate::publisher::{Arrival, PublishError, Publisher, PublisherInfo};
 use crate::read::{LiveCursor, LiveItem, Piece, ReadError};
-use crate::run::{RecordingSpan, RunInfo};
+use crate::run::{ExtentInfo, RecordingSpan, RunInfo};
 use crate::state::{Effects, Live, State};
+
+pub use erase::{EraseError, Erased};
+pub use retention::Expired;
 
 /// A publisher with the same key may take over from one that has been silent this long.
 const TAKEOVER_SILENCE: Duration = Duration::from_secs(2);
@@ -162,39 +168,40 @@ impl Stream {
     /// pre-roll.
     pub fn runs(&self, range: Range<WallTime>) -> Vec<RunInfo> {
         let state = self.lock();
-        let infos = state.runs.iter().filter_map(|run| {
-            let clock = run.clock.as_ref()?;
-            let (first, end) = (run.extents.first()?.start, run.edge.max(run.closed_end));
-            if clock.wall(end) <= range.start || clock.wall(first) >= range.end {
-                return None;
-            }
+        let infos = state.runs.iter().flat_map(|run| {
+            let Some(clock) = run.clock.as_ref() else { return Vec::new() };
             let (from, to) = (clock.media(range.start), clock.media(range.end));
-            run.info(|extents| {
-                let a = extents.partition_point(|e| e.end <= from).saturating_sub(1);
-                let b = extents.partition_point(|e| e.start < to);
-                a.min(b)..b
-            })
+            let overlaps =
+                |info: &RunInfo| clock.wall(info.end) > range.start && clock.wall(info.start) < range.end;
+            let mut infos = run.infos(|extents| overlapping(extents, &(from..to)));
+            infos.retain(overlaps);
+            infos
         });
         infos.collect()
     }
 
-    /// One run with its extents from media time `from` to `to`, and one before.
+    /// One run with its extents from media time `from` to `to`, and one before. Of a run in pieces, the first that
+    /// reaches behind `from`, or the last.
     pub fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo> {
         let state = self.lock();
         let run = state.runs.iter().find(|r| r.id == id)?;
-        run.info(|extents| {
-            let a = extents.partition_point(|e| e.end <= range.start).saturating_sub(1);
-            let b = extents.partition_point(|e| e.start < range.end);
-            a.min(b)..b
-        })
+        let mut infos = run.infos(|extents| overlapping(extents, &range));
+        let found = infos.iter().position(|info| info.end > range.start).or(infos.len().checked_sub(1))?;
+        Some(infos.swap_remove(found))
     }
 
-    /// The extent that holds a part of a run.
+    /// The extent that holds a part of a run. One that retention took a moment ago is still there for those who know
+    /// its name.
     pub fn extent_of(&self, run: RunId, part: PartNo) -> Option<ExtentNo> {
         let state = self.lock();
-        let run = state.runs.iter().rev().find(|r| r.id == run)?;
-        let after = run.extents.partition_point(|e| e.first_part <= part);
-        Some(run.extents.get(after.checked_sub(1)?)?.no)
+        let holds = |e: &ExtentInfo| e.first_part <= part && part <= e.last_part;
+        let shown = || {
+            let run = state.runs.iter().rev().find(|r| r.id == run)?;
+            let after = run.extents.partition_point(|e| e.first_part <= part);
+            run.extents.get(after.checked_sub(1)?).filter(|e| holds(e)).map(|e| e.no)
+        };
+        let doomed = || state.retained.doomed.iter().find(|d| d.run == run && holds(&d.extent));
+        shown().or_else(|| doomed().map(|d| d.extent.no))
     }
 
     /// Wall time of the oldest media, and of the end of what can be read now.
@@ -210,13 +217,14 @@ impl Stream {
     /// Stretches without media between runs that overlap a range.
     pub fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
         let state = self.lock();
-        let recorded: Vec<_> = state.runs.iter().filter_map(|r| r.info(|_| 0..0)).collect();
+        let recorded: Vec<_> = state.runs.iter().flat_map(|r| r.infos(|_| 0..0)).collect();
         let between = recorded.windows(2).map(|w| Gap {
             start: w[0].wall_end(),
             end: w[1].wall_start(),
             reason: w[0].ended.unwrap_or(EndReason::Crash).gap(),
         });
-        between.filter(|g| g.start < g.end && g.start < range.end && g.end > range.start).collect()
+        let gaps = crate::gap::with_removed(between, &state.retained.removed, &recorded);
+        gaps.into_iter().filter(|g| g.start < g.end && g.start < range.end && g.end > range.start).collect()
     }
 
     /// The newest run, and how far it has been received, in its own and in wall time.
@@ -239,7 +247,7 @@ impl Stream {
 
     /// Recordings: every run, cut at its splits, oldest first.
     pub fn recordings(&self) -> Vec<RecordingSpan> {
-        self.lock().runs.iter().flat_map(crate::run::RunState::recordings).collect()
+        self.lock().runs.iter().flat_map(crate::state::RunState::recordings).collect()
     }
 
     /// What clips hold, by asset.
@@ -260,7 +268,7 @@ impl Stream {
             tracks: tracks.unwrap_or_else(|| Arc::new([])),
             bitrate: live.map_or(0, |l| bitrate(l, now)),
             bytes: state.runs.iter().flat_map(|r| &r.extents).map(|e| e.bytes).sum(),
-            durable_until: state.runs.iter().rev().find_map(crate::run::RunState::wall_durable),
+            durable_until: state.runs.iter().rev().find_map(crate::state::RunState::wall_durable),
             unwritten: state.ring.unwritten_bytes(),
             dropped: live.map_or(0, |l| l.dropped + l.opening.dropped),
         }
@@ -275,8 +283,7 @@ impl Stream {
             if let Some(open) = state.open.as_ref().filter(|i| i.no == no) {
                 return Ok(open.clone());
             }
-            let extents = state.runs.iter().rev().flat_map(|r| r.extents.iter().rev());
-            extents.into_iter().find(|e| e.no == no).map(|e| e.bytes).ok_or(ReadError::Gone(no))?
+            state.find_extent(no).map(|e| e.bytes).ok_or(ReadError::Gone(no))?
         };
         self.volume.index(self.id, &self.layout, no, bytes).map_err(|error| ReadError::Io { no, error })
     }
@@ -287,7 +294,8 @@ impl Stream {
         let mut pieces = Vec::new();
         let mut at = range.start;
         {
-            let state = self.lock();
+            let mut state = self.lock();
+            state.lease(no, self.volume.now());
             for part in state.ring.parts().filter(|p| p.extent == no) {
                 let end = part.offset + u64::from(part.index.len);
                 if part.offset > at || end <= at || at >= range.end {
@@ -431,6 +439,9 @@ impl Stream {
     pub async fn pin(&self, asset: Uuid, spans: Vec<SpanRecord>) -> Result<(), Fault> {
         {
             let mut state = self.lock();
+            if spans.iter().any(|span| state.is_going(span)) {
+                return Err(Fault::being_erased());
+            }
             state.pins.insert(asset, spans.clone());
             self.log.submit([Op::Journal(Record::Pin { asset, spans })]);
         }
@@ -601,6 +612,13 @@ impl CommitSink for Stream {
         }
         self.act(effects);
     }
+}
+
+/// The extents that a range overlaps, and the one before, for pre-roll.
+fn overlapping(extents: &[ExtentInfo], range: &Range<MediaTime>) -> Range<usize> {
+    let a = extents.partition_point(|e| e.end <= range.start).saturating_sub(1);
+    let b = extents.partition_point(|e| e.start < range.end);
+    a.min(b)..b
 }
 
 fn bitrate(live: &Live, now: Duration) -> u64 {

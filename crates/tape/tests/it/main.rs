@@ -3,4 +3,5 @@
 #![cfg(test)]
 
 mod hub;
+mod retention;
 mod source;

@@ -121,7 +121,7 @@ pub fn plan_spans(
     spans: &ClipSpans,
     options: ClipOptions,
 ) -> Result<ClipPlan, PlanError> {
-    let asks: Vec<Ask> = spans.spans.iter().filter_map(|span| ask_of_span(source, span)).collect();
+    let asks: Vec<Ask> = spans.spans.iter().flat_map(|span| asks_of_span(source, span)).collect();
     let (Some(first), Some(last)) = (asks.first(), asks.last()) else {
         return Err(PlanError::Outside { tape: source.window() });
     };
@@ -169,9 +169,12 @@ fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Vec<Ask>, Pla
     Ok(asks)
 }
 
-fn ask_of_span(source: &dyn Source, span: &ClipSpan) -> Option<Ask> {
-    let info = source.run(span.run, span.start..span.end)?;
-    Some(Ask { info, media: span.start..span.end })
+fn asks_of_span(source: &dyn Source, span: &ClipSpan) -> Vec<Ask> {
+    let mut pieces = source.pieces(span.run, span.start..span.end);
+    if pieces.is_empty() {
+        pieces.extend(source.run(span.run, span.start..span.end));
+    }
+    pieces.into_iter().map(|info| Ask { info, media: span.start..span.end }).collect()
 }
 
 fn check_length(asks: &[Ask]) -> Result<(), PlanError> {

@@ -19,6 +19,10 @@ pub trait Source: Send + Sync {
     fn runs(&self, range: Range<WallTime>) -> Vec<RunInfo>;
     /// One run, with the extents that overlap a stretch of it and one before.
     fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo>;
+    /// One run in its pieces: more than one where something was deleted out of its middle.
+    fn pieces(&self, id: RunId, range: Range<MediaTime>) -> Vec<RunInfo> {
+        self.run(id, range).into_iter().collect()
+    }
     /// Stretches without media.
     fn gaps(&self, range: Range<WallTime>) -> Vec<Gap>;
     /// The tracks of an initialisation segment.
@@ -44,6 +48,9 @@ impl Source for Stream {
     }
     fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo> {
         Self::run(self, id, range)
+    }
+    fn pieces(&self, id: RunId, range: Range<MediaTime>) -> Vec<RunInfo> {
+        Self::pieces(self, id, range)
     }
     fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
         Self::gaps(self, range)

@@ -7,7 +7,7 @@ use crate::http::problem::Kind;
 
 /// All of them.
 pub(super) fn calls() -> Vec<Operation> {
-    [streams(), library(), tokens(), keys(), vec![description()]].into_iter().flatten().collect()
+    [streams(), retention(), library(), tokens(), keys(), vec![description()]].into_iter().flatten().collect()
 }
 
 fn description() -> Operation {
@@ -78,6 +78,60 @@ fn streams() -> Vec<Operation> {
             Kind::DiskFull,
             Kind::DamagedTape,
         ]),
+    ]
+}
+
+fn retention() -> Vec<Operation> {
+    let named = [Kind::BadUrl, Kind::NoSuchStream];
+    vec![
+        op("GET", "/retention", "getServerRetention", "What the server keeps, and what would go now")
+            .needs("retention", "admin")
+            .gives(200, "ServerRetention"),
+        op(
+            "GET",
+            "/streams/{app}/{stream}/retention",
+            "getRetention",
+            "What a stream may keep, and from where",
+        )
+        .needs("retention", "admin")
+        .gives(200, "Retention")
+        .fails(&[Kind::BadUrl]),
+        op("PUT", "/streams/{app}/{stream}/retention", "putRetention", "What a stream may keep")
+            .needs("retention", "admin")
+            .query("dry_run", json!({"type": "boolean", "default": false}), "Only tells what would go.")
+            .may_take("RetentionRequest")
+            .gives(201, "Retention")
+            .or_gives(200, "RetentionOrPlan")
+            .fails(&[Kind::BadUrl, Kind::DiskFull]),
+        op(
+            "DELETE",
+            "/streams/{app}/{stream}/retention",
+            "deleteRetention",
+            "Lets it follow the configuration again",
+        )
+        .needs("retention", "admin")
+        .gives_nothing()
+        .fails(&[Kind::BadUrl, Kind::NoSuchRule, Kind::DiskFull]),
+        op("GET", "/streams/{app}/{stream}/protections", "listProtections", "Ranges that no retention takes")
+            .needs("retention", "admin")
+            .gives(200, "ProtectionPage")
+            .fails(&named),
+        op(
+            "POST",
+            "/streams/{app}/{stream}/protections",
+            "protect",
+            "Keeps a range until the protection is lifted",
+        )
+        .needs("retention", "admin")
+        .takes("ProtectionRequest")
+        .gives(201, "Protection")
+        .fails(&named)
+        .fails(&[Kind::BadTime, Kind::OutsideTape]),
+        op("DELETE", "/streams/{app}/{stream}/protections/{id}", "liftProtection", "Lifts a protection")
+            .needs("retention", "admin")
+            .gives_nothing()
+            .fails(&named)
+            .fails(&[Kind::NoSuchRule]),
     ]
 }
 

@@ -39,7 +39,7 @@ fn document() -> Value {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/api/v1"}],
-        "tags": [{"name": "streams"}, {"name": "assets"}, {"name": "access"}, {"name": "description"}],
+        "tags": [{"name": "streams"}, {"name": "retention"}, {"name": "assets"}, {"name": "access"}, {"name": "description"}],
         "paths": paths,
         "components": {
             "schemas": schemas::schemas(),

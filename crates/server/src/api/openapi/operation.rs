@@ -23,7 +23,7 @@ pub(super) struct Operation {
     access: Access,
     query: Vec<Value>,
     body: Option<(Value, Body)>,
-    success: (u16, Option<Value>),
+    success: Vec<(u16, Option<Value>)>,
     problems: Vec<Kind>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn op(
         access: Access::Anyone,
         query: Vec::new(),
         body: None,
-        success: (200, None),
+        success: Vec::new(),
         problems: ANY.to_vec(),
     }
 }
@@ -113,13 +113,19 @@ impl Operation {
 
     /// What it answers.
     pub(super) fn gives(mut self, status: u16, schema: &str) -> Self {
-        self.success = (status, Some(of(schema)));
+        self.success = vec![(status, Some(of(schema)))];
+        self
+    }
+
+    /// What it answers at other times.
+    pub(super) fn or_gives(mut self, status: u16, schema: &str) -> Self {
+        self.success.push((status, Some(of(schema))));
         self
     }
 
     /// 204.
     pub(super) fn gives_nothing(mut self) -> Self {
-        self.success = (204, None);
+        self.success = vec![(204, None)];
         self
     }
 
@@ -189,8 +195,9 @@ impl Operation {
             (status.to_string(), problem(&types))
         });
         let mut responses: serde_json::Map<String, Value> = problems.collect();
-        let (status, schema) = &self.success;
-        responses.insert(status.to_string(), success(*status, schema.as_ref()));
+        for (status, schema) in &self.success {
+            responses.insert(status.to_string(), success(*status, schema.as_ref()));
+        }
         Value::Object(responses)
     }
 }

@@ -7,7 +7,7 @@ use super::operation::of;
 /// All of them by name.
 pub(super) fn schemas() -> Value {
     let mut all = media();
-    for part in [asset(), requests(), access()] {
+    for part in [asset(), requests(), retention(), access()] {
         let part = part.as_object().expect("schemas by name").clone();
         all.as_object_mut().expect("schemas by name").extend(part);
     }
@@ -143,6 +143,52 @@ fn requests() -> Value {
         "SplitRequest": some(split, &["title", "tags", "category", "at"]),
         "ClipRequest": some(clip, &["accuracy", "gaps", "title", "tags", "category", "materialize", "wait"]),
         "AssetPatch": some(patch, &["title", "tags", "category", "owner", "visibility"]),
+    })
+}
+
+fn retention() -> Value {
+    let time = json!({"type": "string", "format": "date-time"});
+    let from = json!({"enum": ["stream", "policy", "server", null]});
+    let (seconds, bytes) =
+        (json!({"type": ["number", "null"]}), json!({"type": ["integer", "null"], "minimum": 0}));
+    let rule = json!({
+        "app": {"type": "string"}, "stream": {"type": "string"}, "max_age": seconds, "max_age_from": from,
+        "max_bytes": bytes, "max_bytes_from": from,
+    });
+    let doomed = exactly(json!({
+        "app": {"type": "string"}, "stream": {"type": "string"}, "start": time, "end": time, "bytes": count(),
+        "reason": {"type": "string"},
+    }));
+    let plan = json!({
+        "expire": list(&doomed), "extents": count(), "bytes": count(),
+        "clips_copied_first": list(&json!({"type": "string"})), "short": count(),
+    });
+    let server = json!({
+        "max_age": seconds, "max_bytes": bytes, "min_free": bytes,
+        "volume": or_null(exactly(json!({"bytes": count(), "free": count()}))), "unlinking": count(),
+        "next": of("RetentionPlan"),
+    });
+    let protection = json!({
+        "id": {"type": "string"}, "start": or_null(time.clone()), "end": or_null(time), "label": {"type": "string"},
+    });
+    let age = json!({"anyOf": [
+        {"type": "string", "pattern": "^[1-9][0-9]{0,3}(ms|s|m|h|d)$"},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 10_000_000_000_u64},
+        {"type": "null"},
+    ]});
+    let size = json!({"anyOf": [
+        {"type": "string", "pattern": "^[1-9][0-9]{0,3}(B|kB|KB|KiB|MB|MiB|GB|GiB)$"}, count(), {"type": "null"},
+    ]});
+    let ask = json!({"start": of("Time"), "end": of("Time"), "label": text(1024)});
+    json!({
+        "Retention": exactly(rule),
+        "RetentionPlan": exactly(plan),
+        "RetentionOrPlan": {"anyOf": [of("Retention"), of("RetentionPlan")]},
+        "ServerRetention": exactly(server),
+        "RetentionRequest": some(json!({"max_age": age, "max_bytes": size}), &["max_age", "max_bytes"]),
+        "Protection": exactly(protection),
+        "ProtectionPage": page("Protection"),
+        "ProtectionRequest": some(ask, &["label"]),
     })
 }
 

@@ -173,9 +173,9 @@ impl MadeTape {
             rest = &rest[len..];
         }
         let (start, end) = index.span().unwrap();
-        let first_part = index.parts[0].no;
-        let info =
-            ExtentInfo { no, init, epoch: 0, first_part, start, end, bytes: file.len() as u64, sealed: true };
+        let (first_part, last_part) = (index.parts[0].no, index.parts[index.parts.len() - 1].no);
+        let (bytes, sealed, entry) = (file.len() as u64, true, true);
+        let info = ExtentInfo { no, init, epoch: 0, first_part, last_part, start, end, bytes, sealed, entry };
         self.extents.insert(no, (Arc::new(index), file.freeze()));
         info
     }

@@ -6,7 +6,7 @@ pub(super) struct Step;
 
 impl MigrationName for Step {
     fn name(&self) -> &str {
-        "m0002_signing_keys"
+        "m0003_signing_keys"
     }
 }
 
