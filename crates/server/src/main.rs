@@ -23,6 +23,7 @@ mod rtmp;
 mod serve;
 mod settle;
 mod stop;
+mod tls;
 
 use std::process::ExitCode;
 

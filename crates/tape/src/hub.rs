@@ -358,6 +358,11 @@ impl Hub {
         Stream::new((id, name.clone(), now.wall), self.volume.clone(), log, state)
     }
 
+    /// What the committer has counted.
+    pub fn commit_figures(&self) -> crate::CommitFigures {
+        self.committer.figures()
+    }
+
     /// Ends all runs, seals and syncs. Blocking; the hub takes no packets afterwards.
     pub fn close(&self) {
         self.streams().iter().for_each(|s| s.shut());

@@ -40,7 +40,7 @@ pub use ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 pub use index::{ExtentIndex, PartEntry, Sample, TrackIndex, TrackPart};
 pub use journal::{AskedClip, EndReason, SpanRecord};
 pub use live::LivePacket;
-pub use log::{DiskHealth, Durability, FileIo, Protection};
+pub use log::{CommitFigures, DiskHealth, Durability, FileIo, Protection, ROUND_SECONDS};
 pub use publisher::{Arrival, PublishError, Publisher, PublisherInfo, PushError};
 pub use read::{LiveCursor, LiveItem, Piece, ReadError};
 pub use run::{ExtentInfo, RecordingSpan, RunInfo};

@@ -16,6 +16,7 @@ use super::ask::{self, Granted, Refused, says_times};
 use super::connection::Who;
 use crate::access::Caller;
 use crate::app::App;
+use crate::meter::Held;
 
 /// Milliseconds between the last packet of one run and the first of the next, as a player is told: about one
 /// frame. The gap itself is not played.
@@ -35,6 +36,7 @@ pub(super) struct Player {
     /// The tracks whose headers the player has.
     headers: Option<Arc<[TrackConfig]>>,
     _watching: Watching,
+    _counted: Option<Held>,
 }
 
 /// Counts a viewer for as long as it watches.
@@ -56,6 +58,8 @@ impl Drop for Watching {
 /// Why a player is not let in: the status code and the words it is told.
 pub(super) struct NotLetIn {
     pub(super) code: &'static str,
+    /// The type of the refusal, where the policy point or the name's grammar refused.
+    pub(super) kind: Option<&'static str>,
     pub(super) words: String,
 }
 
@@ -96,23 +100,23 @@ pub(super) fn begin(
     announced: &Announced,
     asked: &Play,
 ) -> Result<Player, NotLetIn> {
-    let failed = |words: String| NotLetIn { code: code::PLAY_FAILED, words };
+    let failed = |kind, words: String| NotLetIn { code: code::PLAY_FAILED, kind, words };
     let act = |query: &view::query::MediaQuery| if says_times(query) { Act::Timeshift } else { Act::Play };
     let Granted { name, caller, query } = ask::granted(app, who.peer.ip(), &asked.target, act)
-        .map_err(|refused: Refused| failed(refused.words().to_owned()))?;
+        .map_err(|refused: Refused| failed(Some(refused.kind()), refused.words().to_owned()))?;
     if says_times(&query) {
         let words =
             "time queries over RTMP are not there in this version; HLS has them: .m3u8?start=… over HTTP";
-        return Err(failed(words.to_owned()));
+        return Err(failed(None, words.to_owned()));
     }
     let Some(stream) = app.hub.stream(&name) else {
         let words = format!("nothing has been published as {name} yet");
-        return Err(NotLetIn { code: code::PLAY_STREAM_NOT_FOUND, words });
+        return Err(NotLetIn { code: code::PLAY_STREAM_NOT_FOUND, kind: None, words });
     };
     let stats = stream.stats(app.hub.now().mono);
     let offline = stats.publisher.is_none();
     if !offline {
-        check(announced, &stats.tracks).map_err(failed)?;
+        check(announced, &stats.tracks).map_err(|words| failed(None, words))?;
     }
     Ok(Player {
         message_stream: asked.message_stream,
@@ -125,6 +129,7 @@ pub(super) fn begin(
         announced: announced.clone(),
         headers: None,
         _watching: Watching::new(&stream),
+        _counted: app.meter.rtmp.players.enter(u64::MAX),
     })
 }
 

@@ -126,7 +126,11 @@ async fn newest(server: &TestServer) -> Option<u64> {
 }
 
 /// What FFmpeg sees of the live stream over RTMP meanwhile: timestamps of its pictures.
-struct Watcher(std::process::Child, PathBuf, tempfile::TempDir);
+struct Watcher(
+    std::process::Child,
+    PathBuf,
+    #[expect(dead_code, reason = "kept as long as what is written into it")] tempfile::TempDir,
+);
 
 impl Watcher {
     fn start(server: &TestServer) -> Self {

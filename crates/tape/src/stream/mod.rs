@@ -97,6 +97,8 @@ pub struct StreamStats {
     pub bytes: u64,
     /// Wall time up to which the newest run is durable.
     pub durable_until: Option<WallTime>,
+    /// Bytes in the live ring that no file has yet.
+    pub unwritten: u64,
     /// Packets dropped from the publisher for times that do not rise or tracks that are not announced.
     pub dropped: u64,
 }
@@ -299,6 +301,7 @@ impl Stream {
             bitrate: live.map_or(0, |l| bitrate(l, now)),
             bytes: state.runs.iter().flat_map(|r| &r.extents).map(|e| e.bytes).sum(),
             durable_until: state.runs.iter().rev().find_map(crate::state::RunState::wall_durable),
+            unwritten: state.ring.unwritten_bytes(),
             dropped: live.map_or(0, |l| l.dropped + l.opening.dropped),
         }
     }
@@ -683,7 +686,7 @@ impl CommitSink for Stream {
         }
         if let (Some(reason), Some(fault)) = (lost, &outcome.fault) {
             let stream = &self.name;
-            tracing::error!(%stream, %reason, %fault, "recording stopped; live goes on, recording is tried again");
+            tracing::error!(event = "disk_fault", %stream, %reason, %fault, "recording stopped; live goes on, recording is tried again");
         }
         self.act(effects);
     }
