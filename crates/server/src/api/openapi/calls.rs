@@ -112,6 +112,15 @@ fn retention() -> Vec<Operation> {
         .needs("retention", "admin")
         .gives_nothing()
         .fails(&[Kind::BadUrl, Kind::NoSuchRule, Kind::DiskFull]),
+        op("DELETE", "/streams/{app}/{stream}/timeline", "erase", "Erases a range for good")
+            .needs("retention", "admin")
+            .query("start", of("Time"), "From here on; required.")
+            .query("end", of("Time"), "Up to here; required.")
+            .query("dry_run", json!({"type": "boolean", "default": false}), "Only tells what would go.")
+            .gives(200, "Erased")
+            .fails(&named)
+            .fails(&[Kind::BadTime, Kind::OutsideTape, Kind::RangeHeld])
+            .fails(&[Kind::Unavailable, Kind::DamagedTape]),
         op("GET", "/streams/{app}/{stream}/protections", "listProtections", "Ranges that no retention takes")
             .needs("retention", "admin")
             .gives(200, "ProtectionPage")

@@ -116,6 +116,7 @@ fn asset() -> Value {
         "bytes": {"type": ["integer", "null"], "minimum": 0}, "path": words,
         "width": {"type": ["integer", "null"]}, "height": {"type": ["integer", "null"]}, "video_codec": words,
         "audio_codec": words, "accuracy": words, "gaps": list(&of("Gap")), "epochs": list(&of("Epoch")),
+        "layout": {"enum": ["inband", "split"]},
         "url": {"type": "string"}, "created_at": time, "updated_at": time,
         "next": {"type": "string", "description": "After a split: the asset that began."},
         "split_at": time,
@@ -131,7 +132,7 @@ fn requests() -> Value {
     });
     let clip = json!({
         "start": of("Time"), "end": of("Time"), "accuracy": {"enum": ["editlist", "gop"]},
-        "gaps": {"enum": ["collapse", "hold", "fail"]}, "title": or_null(text(1024)), "tags": or_null(tags.clone()),
+        "gaps": {"enum": ["collapse", "hold", "fail"]}, "epochs": {"enum": ["inband", "split"]}, "title": or_null(text(1024)), "tags": or_null(tags.clone()),
         "category": or_null(text(256)), "materialize": {"type": "boolean"},
         "wait": {"type": "integer", "minimum": 0, "maximum": 55},
     });
@@ -141,7 +142,7 @@ fn requests() -> Value {
     });
     json!({
         "SplitRequest": some(split, &["title", "tags", "category", "at"]),
-        "ClipRequest": some(clip, &["accuracy", "gaps", "title", "tags", "category", "materialize", "wait"]),
+        "ClipRequest": some(clip, &["accuracy", "gaps", "epochs", "title", "tags", "category", "materialize", "wait"]),
         "AssetPatch": some(patch, &["title", "tags", "category", "owner", "visibility"]),
     })
 }
@@ -168,6 +169,11 @@ fn retention() -> Value {
         "volume": or_null(exactly(json!({"bytes": count(), "free": count()}))), "unlinking": count(),
         "next": of("RetentionPlan"),
     });
+    let range = exactly(json!({"start": time.clone(), "end": time.clone()}));
+    let erased = json!({
+        "requested": range, "erased": list(&range), "bytes": count(), "dry_run": {"type": "boolean"},
+        "recordings_gone": list(&json!({"type": "string"})), "being_written": or_null(range.clone()),
+    });
     let protection = json!({
         "id": {"type": "string"}, "start": or_null(time.clone()), "end": or_null(time), "label": {"type": "string"},
     });
@@ -186,6 +192,7 @@ fn retention() -> Value {
         "RetentionOrPlan": {"anyOf": [of("Retention"), of("RetentionPlan")]},
         "ServerRetention": exactly(server),
         "RetentionRequest": some(json!({"max_age": age, "max_bytes": size}), &["max_age", "max_bytes"]),
+        "Erased": exactly(erased),
         "Protection": exactly(protection),
         "ProtectionPage": page("Protection"),
         "ProtectionRequest": some(ask, &["label"]),
