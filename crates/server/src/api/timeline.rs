@@ -30,7 +30,7 @@ pub(super) async fn get(call: &Call, name: &StreamName) -> Result<Response, Prob
     let stream = call.app.stream(name)?;
     let Some(window) = stream.window() else { return Ok(ok(&empty())) };
     let now = stream.edge().map_or(window.end, |(_, _, wall)| wall);
-    let start = query.start.as_ref().map_or(window.start, |t| t.0.at(now));
+    let start = query.start.as_ref().map_or(WallTime::MIN, |t| t.0.at(now));
     // Whatever there is: while nothing can be recorded a gap goes on behind the end of the tape.
     let end = query.end.as_ref().map_or(WallTime::MAX, |t| t.0.at(now));
     // A tape that has just begun is empty; a range that was asked for may not be.
@@ -48,9 +48,14 @@ fn empty() -> Value {
 /// What of the range is on the tape. `start` and `end` are the part of the range that the tape reaches over.
 fn render(stream: &Arc<Stream>, range: Range<WallTime>) -> Value {
     let runs = stream.runs(range.clone());
-    let gaps: Vec<Value> = stream.gaps(range.clone()).iter().map(gap).collect();
-    let covered =
-        stream.window().map(|w| range.start.max(w.start)..range.end.min(w.end)).filter(|w| w.start < w.end);
+    // Where the clock stepped, a run is told in stretches; times that exist twice are in two of them.
+    let stretches: Vec<_> =
+        runs.iter().flat_map(|run| run.stretches().into_iter().map(move |s| (run, s))).collect();
+    let start = stretches.iter().map(|(_, s)| s.0).min().map(|start| start.max(range.start));
+    let end = stretches.iter().map(|(_, s)| s.1).max().map(|end| end.min(range.end));
+    let covered = start.zip(end).filter(|(start, end)| start < end);
+    let gaps = stream.gaps(covered.map_or(range.start, |c| c.0)..range.end);
+    let gaps: Vec<Value> = gaps.iter().map(gap).collect();
     let (mut epochs, mut last) = (Vec::new(), None);
     for run in &runs {
         for extent in run.extents.iter().filter(|e| run.clock.wall(e.end) > range.start) {
@@ -61,18 +66,18 @@ fn render(stream: &Arc<Stream>, range: Range<WallTime>) -> Value {
             }
         }
     }
-    let runs = runs.iter().map(|run| {
+    let runs = stretches.iter().map(|(run, (start, end))| {
         json!({
             "id": run.id.0,
-            "start": time(run.wall_start()),
-            "end": time(run.wall_end()),
+            "start": time(*start),
+            "end": time(*end),
             "live": run.live,
             "durable_until": maybe_time(run.wall_durable()),
         })
     });
     json!({
-        "start": maybe_time(covered.as_ref().map(|c| c.start)),
-        "end": maybe_time(covered.as_ref().map(|c| c.end)),
+        "start": maybe_time(covered.map(|c| c.0)),
+        "end": maybe_time(covered.map(|c| c.1)),
         "runs": runs.collect::<Vec<_>>(),
         "gaps": gaps,
         "epochs": epochs,

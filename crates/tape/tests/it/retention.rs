@@ -307,3 +307,27 @@ async fn what_is_held_is_not_erased_and_says_by_whom() {
     stream.erase(&[span(&stream, 15, 17)]).await.unwrap();
     assert_eq!(extents(&stream), [1, 7, 8, 3, 4, 5, 6]);
 }
+
+#[tokio::test]
+async fn times_that_the_clock_went_through_twice_are_both_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Hub::open(config(dir.path())).unwrap();
+    let name = StreamName::parse("live/cam1").unwrap();
+    let info = PublisherInfo { protocol: "test", remote: "here".into(), key: None };
+    let mut publisher = hub.publish(&name, info, arrival(0)).unwrap();
+    publisher.tracks(tracks(), arrival(0));
+    publish(&mut publisher, 0, 30);
+    crate::source::publish_by(&mut publisher, 30..60, -20_000);
+    let stream = hub.stream(&name).unwrap();
+    let run = stream.runs(WallTime::MIN..WallTime::MAX).pop().unwrap();
+    let seconds = |at: WallTime| (at.0 - BEGIN) as f64 / 1e9;
+    let told: Vec<(f64, f64)> = run.stretches().iter().map(|s| (seconds(s.0), seconds(s.1))).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let near = |a: f64, b: f64| (a - b).abs() < 0.1;
+    assert!(near(told[0].0, 0.0) && near(told[0].1, 30.0) && near(told[1].0, 10.0), "{told:?}");
+    let twice = WallTime(BEGIN + 15 * S)..WallTime(BEGIN + 20 * S);
+    let spans = run.clock.spans(&twice, run.start..run.closed_end);
+    assert_eq!(spans.len(), 2, "{spans:?}");
+    assert_eq!(stream.runs(WallTime(BEGIN + 45 * S)..WallTime(BEGIN + 50 * S)).len(), 0);
+    assert_eq!(stream.runs(WallTime(BEGIN + 38 * S)..WallTime(BEGIN + 39 * S)).len(), 1);
+}

@@ -71,12 +71,20 @@ fn arrival_us(us: i64) -> Arrival {
 
 /// Publishes `[from, to)` seconds, interleaved by decode time.
 pub(crate) fn publish(publisher: &mut Publisher, from: i64, to: i64) {
+    publish_by(publisher, from..to, 0);
+}
+
+/// The same by a system clock that has been set by so many milliseconds.
+pub(crate) fn publish_by(publisher: &mut Publisher, seconds: std::ops::Range<i64>, set_ms: i64) {
+    let (from, to) = (seconds.start, seconds.end);
     let mut all: Vec<(i64, Packet)> =
         (from * FPS..to * FPS).map(|n| (n * 1_000_000 / FPS, picture(n))).collect();
     let first = (from * 48_000 + 1023) / 1024;
     all.extend((first..(to * 48_000) / 1024).map(|n| ((n * 1024 * 1_000_000 + 47_999) / 48_000, sound(n))));
     all.sort_by_key(|(at, _)| *at);
     for (us, packet) in all {
-        publisher.push(packet, arrival_us(us)).unwrap();
+        let now = arrival_us(us);
+        let now = Arrival { wall: now.wall.plus_ns(set_ms * 1_000_000), ..now };
+        publisher.push(packet, now).unwrap();
     }
 }

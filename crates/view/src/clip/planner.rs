@@ -192,14 +192,23 @@ pub(super) fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Ve
     }
     // The tape counts a run's end in decode times; frames are shown later.
     let runs = source.runs(range.start.plus_ns(-REORDER_NS)..range.end).into_iter();
-    let asks: Vec<_> = runs
-        .map(|info| Ask { media: info.clock.media(range.start)..info.clock.media(range.end), info })
-        .collect();
+    let asks: Vec<_> = runs.flat_map(|info| asks_of_run(info, range)).collect();
     if asks.is_empty() {
         return Err(PlanError::Outside { tape: source.window() });
     }
     check_length(&asks)?;
     Ok(asks)
+}
+
+/// More than one where the wall clock stepped back within the run and times of the range exist twice.
+fn asks_of_run(info: RunInfo, range: &Range<WallTime>) -> Vec<Ask> {
+    let spans = info.clock.spans(range, MediaTime::MIN..MediaTime::MAX);
+    if spans.is_empty() {
+        // Frames that are shown after the run's last decode time.
+        let media = info.clock.media(range.start)..info.clock.media(range.end);
+        return vec![Ask { media, info }];
+    }
+    spans.into_iter().map(|media| Ask { media, info: info.clone() }).collect()
 }
 
 fn asks_of_span(source: &dyn Source, span: &ClipSpan) -> Vec<Ask> {
