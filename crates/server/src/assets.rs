@@ -7,9 +7,9 @@ use std::ops::Range;
 use control::asset::{
     Accuracy, Asset, AssetEpoch, AssetGap, AssetId, AssetKind, AssetStatus, Facts, GapPolicy, Labels,
 };
-use media::{CodecConfig, MediaTime, TrackConfig, WallTime};
+use media::{MediaTime, TrackConfig, WallTime};
 use serde_json::{Value, json};
-use tape::{RecordingSpan, SpanRecord, Stream};
+use tape::{AskedClip, RecordingSpan, SpanRecord, Stream};
 use uuid::Uuid;
 use view::clip::{self, ClipOptions, ClipPlan, ClipSpan, ClipSpans};
 use view::query;
@@ -194,6 +194,49 @@ pub(crate) fn pin_of(spans: &ClipSpans) -> Vec<SpanRecord> {
     spans.spans.iter().map(|s| SpanRecord { run: s.run, start: s.start, end: s.end }).collect()
 }
 
+/// How a clip was asked for, for the journal.
+pub(crate) fn asked_of(asset: &Asset) -> Option<AskedClip> {
+    let requested = asset.facts.requested.as_ref()?;
+    Some(AskedClip {
+        start: requested.start,
+        end: requested.end,
+        accuracy: asset.facts.accuracy?.to_string(),
+        gaps: asset.facts.gap_policy?.to_string(),
+        made: asset.created_at,
+    })
+}
+
+/// The options of a clip that the journal tells of; one of a newer program is cut as by default.
+pub(crate) fn options_of(asked: &AskedClip) -> ClipOptions {
+    ClipOptions {
+        accuracy: match asked.accuracy.parse() {
+            Ok(Accuracy::Gop) => clip::Accuracy::Gop,
+            _ => clip::Accuracy::EditList,
+        },
+        gaps: match asked.gaps.parse() {
+            Ok(GapPolicy::Hold) => clip::GapPolicy::Hold,
+            Ok(GapPolicy::Fail) => clip::GapPolicy::Fail,
+            _ => clip::GapPolicy::Collapse,
+        },
+    }
+}
+
+/// A clip that only the journal knows, its facts still to be found. `None` where the tape has nothing of it.
+pub(crate) fn clip_of_pin(stream: &Stream, id: Uuid, pin: &[SpanRecord]) -> Option<Asset> {
+    let spans = spans_of_pin(pin);
+    let on_tape = wall_of(stream, &spans);
+    let (requested, options, made) = match stream.clip(id) {
+        Some((_, asked)) => (asked.start..asked.end, options_of(&asked), asked.made),
+        None => {
+            let requested = on_tape?;
+            let made = requested.end;
+            (requested, ClipOptions::default(), made)
+        }
+    };
+    let facts = pending_clip(stream, &requested, &spans, options);
+    Some(Asset::new(asset_id(id), facts, Labels::default(), made))
+}
+
 /// A clip as spans again, from the pin that the journal kept when the catalog did not.
 pub(crate) fn spans_of_pin(pin: &[SpanRecord]) -> ClipSpans {
     ClipSpans { spans: pin.iter().map(|s| ClipSpan { run: s.run, start: s.start, end: s.end }).collect() }
@@ -226,14 +269,13 @@ fn of_options(facts: &mut Facts, options: ClipOptions) {
 }
 
 fn of_tracks(facts: &mut Facts, tracks: &[TrackConfig]) {
-    for config in tracks {
-        match &config.codec {
-            CodecConfig::H264 { width, height, .. } => {
-                facts.video_codec = Some(config.codec.name().to_owned());
-                (facts.width, facts.height) = (Some(u32::from(*width)), Some(u32::from(*height)));
-            }
-            CodecConfig::Aac { .. } => facts.audio_codec = Some(config.codec.name().to_owned()),
-            _ => {}
+    for config in TrackConfig::main_ones(tracks) {
+        if let Some(picture) = config.codec.picture() {
+            facts.video_codec = Some(config.codec.name().to_owned());
+            (facts.width, facts.height) = (Some(u32::from(picture.width)), Some(u32::from(picture.height)));
+        }
+        if config.codec.sound().is_some() {
+            facts.audio_codec = Some(config.codec.name().to_owned());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control::CatalogError;
-use control::asset::{Asset, AssetId, AssetKind, AssetStatus, Labels};
+use control::asset::{Asset, AssetId, AssetKind, AssetStatus};
 use control::catalog::{AssetPatch, AssetQuery, PAGE_MAX};
 use media::{MediaTime, WallTime};
 use tape::{LogEvent, RecordingSpan, RunId, Split, Stream};
@@ -33,7 +33,7 @@ pub(crate) async fn follow(
     compared: oneshot::Sender<()>,
     stop: CancellationToken,
 ) {
-    if let Err(error) = reconcile(&app).await {
+    if let Err(error) = reconcile(&app, Known::Kept).await {
         tracing::error!(%error, "the catalog cannot be compared with the tape; it is tried again");
         catch_up(&app, &stop).await;
     }
@@ -47,7 +47,7 @@ pub(crate) async fn follow(
         };
         let outcome = match event {
             Ok(event) => apply(&app, &event).await,
-            Err(RecvError::Lagged(_)) => reconcile(&app).await,
+            Err(RecvError::Lagged(_)) => reconcile(&app, Known::Kept).await,
             Err(RecvError::Closed) => return,
         };
         let Err(error) = outcome else {
@@ -66,7 +66,7 @@ async fn catch_up(app: &Arc<App>, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(RETRY_AFTER) => {}
         }
-        match reconcile(app).await {
+        match reconcile(app, Known::Kept).await {
             Ok(()) => return,
             Err(error) => tracing::error!(%error, "the catalog is still behind the tape"),
         }
@@ -116,20 +116,29 @@ fn changed_by<'a>(
     })
 }
 
+/// What is thought of facts that the catalog has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// They were made by this server or one before it.
+    Kept,
+    /// They are found anew from the tape.
+    Doubted,
+}
+
 /// Brings the catalog to what the tape says: recordings of every stream, clips that only the journal knows, pins
 /// that only the catalog knows, clips whose facts were never completed.
-async fn reconcile(app: &Arc<App>) -> Result<(), CatalogError> {
+pub(crate) async fn reconcile(app: &Arc<App>, facts: Known) -> Result<(), CatalogError> {
     app.meter.catalogue.reconciliations.add();
     for stream in app.hub.streams() {
         let from_tape: Vec<Asset> =
             stream.recordings().iter().map(|r| assets::recording(&stream, r)).collect();
         app.catalog.upsert_from_tape(&from_tape).await?;
         for (id, pin) in stream.pins() {
-            let spans = assets::spans_of_pin(&pin);
-            let Some(requested) = assets::wall_of(&stream, &spans) else { continue };
-            let facts = assets::pending_clip(&stream, &requested, &spans, clip::ClipOptions::default());
-            let clip = Asset::new(assets::asset_id(id), facts, Labels::default(), requested.end);
-            app.catalog.insert(&clip).await?;
+            let Some(clip) = assets::clip_of_pin(&stream, id, &pin) else { continue };
+            match facts {
+                Known::Kept => drop(app.catalog.insert(&clip).await?),
+                Known::Doubted => app.catalog.upsert_from_tape(&[clip]).await?,
+            }
         }
     }
     materialise::adopt(app).await?;
@@ -168,7 +177,7 @@ async fn repin(stream: &Stream, asset: &Asset) {
         return;
     }
     let Ok(spans) = serde_json::from_value::<clip::ClipSpans>(asset.facts.spans.clone()) else { return };
-    if let Err(error) = stream.pin(id, assets::pin_of(&spans)).await {
+    if let Err(error) = stream.pin(id, assets::pin_of(&spans), assets::asked_of(asset)).await {
         tracing::error!(asset = %asset.id, %error, "a clip's media could not be pinned");
     }
 }

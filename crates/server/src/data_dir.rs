@@ -50,6 +50,12 @@ impl DataDir {
     }
 }
 
+/// Whether a server has the directory. Changes nothing.
+pub(crate) fn is_taken(path: &Path) -> bool {
+    let Ok(lock) = File::open(path.join("tapeline.lock")) else { return false };
+    flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

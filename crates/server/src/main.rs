@@ -16,6 +16,7 @@ mod log;
 mod materialise;
 mod meter;
 mod net;
+mod rebuild;
 mod retention;
 mod rtmp;
 mod serve;

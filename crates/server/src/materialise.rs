@@ -9,7 +9,7 @@ use control::asset::{Asset, AssetKind, AssetStatus, Facts};
 use serde_json::Value;
 use tape::{Store, StoreError, Stream};
 use uuid::Uuid;
-use view::clip::{self, ClipBody, ClipPlan};
+use view::clip::{self, ClipBody, ClipPlan, OwnNeeds};
 
 use crate::app::App;
 use crate::assets;
@@ -93,7 +93,7 @@ async fn copy(app: &Arc<App>, stream: &Arc<Stream>, id: Uuid, plan: &Arc<ClipPla
     let (app, stream, plan) = (Arc::clone(app), Arc::clone(stream), Arc::clone(plan));
     let copied = tokio::task::spawn_blocking(move || {
         let bytes = plan.bytes();
-        app.store.write(id, bytes, ClipBody::new(plan, stream).pieces(0..bytes))
+        app.store.write(id, bytes, ClipBody::new(plan, Arc::new(OwnNeeds(stream))).pieces(0..bytes))
     });
     Ok(copied.await.map_err(|e| Problem::new(Kind::Internal, e.to_string()))??)
 }
@@ -141,12 +141,17 @@ pub(crate) async fn adopt(app: &Arc<App>) -> Result<(), CatalogError> {
         if app.catalog.get(&asset_id).await?.is_some() {
             continue;
         }
-        let mut facts = Facts::new(AssetKind::Clip, AssetStatus::Ready);
-        facts.path = Some(Store::name(id));
-        facts.bytes = app.store.read(id).ok().map(|(_, bytes)| bytes);
-        app.catalog
-            .insert(&Asset::new(asset_id, facts, control::asset::Labels::default(), clock::wall()))
-            .await?;
+        // The journal of its stream tells what it shows, though it holds nothing of the tape any more.
+        let told = app.hub.streams().into_iter().find_map(|s| Some((s.clip(id)?.0, s)));
+        let known = told.and_then(|(spans, stream)| assets::clip_of_pin(&stream, id, &spans));
+        let labels = control::asset::Labels::default();
+        let mut asset = known.unwrap_or_else(|| {
+            Asset::new(asset_id, Facts::new(AssetKind::Clip, AssetStatus::Ready), labels, clock::wall())
+        });
+        asset.facts.status = AssetStatus::Ready;
+        asset.facts.path = Some(Store::name(id));
+        asset.facts.bytes = app.store.read(id).ok().map(|(_, bytes)| bytes);
+        app.catalog.insert(&asset).await?;
     }
     Ok(())
 }

@@ -103,19 +103,8 @@ impl Server {
         let https =
             secured("http", &config.http.tls_listen, config.http.tls.as_ref(), &[b"http/1.1"]).await?;
         let rtmps = secured("rtmp", &config.rtmp.tls_listen, config.rtmp.tls.as_ref(), &[]).await?;
-        let catalog = Catalog::open(&config.database).await.map_err(Stop::refused)?;
-        let keys = Keys::load(&catalog).await.map_err(Stop::refused)?;
-        let rules = Rules::load(&catalog).await.map_err(Stop::refused)?;
-        let tape = tape_config(&config);
-        let hub = tokio::task::spawn_blocking(move || Hub::open(tape)).await.map_err(Stop::failed)?;
-        let hub = hub.map_err(|e| Stop::refused(format!("the tape cannot be opened: {e}")))?;
-        let data = config.data.clone();
-        let store = tokio::task::spawn_blocking(move || Store::open(&data)).await.map_err(Stop::failed)?;
-        let store = store.map_err(|e| Stop::refused(format!("the files of assets cannot be opened: {e}")))?;
-        let meter: &'static Meter = Box::leak(Box::default());
-        let gate = Gate::new(keys, &config, plan.flags.clone(), &meter.access);
-        let (settling, settled) = Settling::new();
-        let app = App::new(Parts { hub, catalog, gate, config, settling, store, rules, meter });
+        let (app, settled) = open(config, plan.flags.clone()).await?;
+        let meter = app.meter;
         Ok(Self {
             app,
             plan,
@@ -280,6 +269,26 @@ impl Server {
             Err(_) => Err(Stop::failed("the disk did not take everything in time; the next start recovers")),
         }
     }
+}
+
+/// Opens everything but the listeners: catalog, tape and files of assets. The data directory is held by the caller.
+pub(crate) async fn open(config: Config, flags: String) -> Result<(Arc<App>, mpsc::Receiver<Asset>), Stop> {
+    // A database that is opened writes, also on a volume that the tape has filled.
+    tape::log::make_room(&config.data);
+    let catalog = Catalog::open(&config.database).await.map_err(Stop::refused)?;
+    let keys = Keys::load(&catalog).await.map_err(Stop::refused)?;
+    let rules = Rules::load(&catalog).await.map_err(Stop::refused)?;
+    let tape = tape_config(&config);
+    let hub = tokio::task::spawn_blocking(move || Hub::open(tape)).await.map_err(Stop::failed)?;
+    let hub = hub.map_err(|e| Stop::refused(format!("the tape cannot be opened: {e}")))?;
+    let data = config.data.clone();
+    let store = tokio::task::spawn_blocking(move || Store::open(&data)).await.map_err(Stop::failed)?;
+    let store = store.map_err(|e| Stop::refused(format!("the files of assets cannot be opened: {e}")))?;
+    let meter: &'static Meter = Box::leak(Box::default());
+    let gate = Gate::new(keys, &config, flags, &meter.access);
+    let (settling, settled) = Settling::new();
+    let app = App::new(Parts { hub, catalog, gate, config, settling, store, rules, meter });
+    Ok((app, settled))
 }
 
 fn tape_config(config: &Config) -> TapeConfig {

@@ -17,8 +17,8 @@ use crate::index::ExtentIndex;
 use crate::journal::Record;
 use crate::live::{AssemblerConfig, Ring, RingLimits};
 use crate::log::{
-    Committer, Durability, FileIo, Io, Layout, RecoverError, RecoveredStream, StdIo, StreamLog, load_index,
-    recover,
+    Committer, Disk, DiskHealth, Durability, FileIo, Health, Io, Layout, RecoverError, RecoveredStream,
+    Reserve, StdIo, StreamLog, load_index, recover,
 };
 use crate::publisher::{Arrival, PublishError, Publisher, PublisherInfo};
 use crate::retention::{self, Budget, Fetch, Plan, Rule};
@@ -115,6 +115,7 @@ pub(crate) struct Volume {
     events: broadcast::Sender<LogEvent>,
     indexes: moka::sync::Cache<(StreamId, ExtentNo), Arc<ExtentIndex>>,
     files: moka::sync::Cache<(StreamId, ExtentNo), Arc<dyn FileIo>>,
+    health: Arc<Health>,
 }
 
 impl std::fmt::Debug for Volume {
@@ -135,6 +136,7 @@ impl Volume {
             events: broadcast::Sender::new(EVENTS_MAX),
             indexes: moka::sync::Cache::builder().max_capacity(INDEX_CACHE_BYTES).weigher(weigh).build(),
             files: moka::sync::Cache::new(FILE_CACHE_MAX),
+            health: Arc::default(),
         }
     }
 
@@ -155,6 +157,7 @@ impl Volume {
         AssemblerConfig {
             part_ns: i64::from(self.config.part_ms) * 1_000_000,
             extent_ns: i64::from(self.config.extent_s) * 1_000_000_000,
+            rotate_ns: i64::from(self.config.extent_s) * 1_000_000_000,
             extent_bytes_max: EXTENT_BYTES_MAX,
             grid: GridConfig {
                 segment_ns: i64::from(self.config.segment_ms) * 1_000_000,
@@ -182,6 +185,10 @@ impl Volume {
         self.indexes.insert((id, index.no), index);
     }
 
+    pub(crate) fn forget_index(&self, id: StreamId, no: ExtentNo) {
+        self.indexes.invalidate(&(id, no));
+    }
+
     pub(crate) fn file(
         &self,
         id: StreamId,
@@ -191,7 +198,7 @@ impl Volume {
         if let Some(found) = self.files.get(&(id, no)) {
             return Ok(found);
         }
-        let file = self.io.open(&layout.extent(no))?;
+        let file = self.io.open_read(&layout.extent(no))?;
         self.files.insert((id, no), file.clone());
         Ok(file)
     }
@@ -245,7 +252,9 @@ impl Hub {
         let volume = Arc::new(Volume::new(io.clone(), config));
         let folder = |error| OpenError::Folder { path: volume.tape.display().to_string(), error };
         io.create_dir(&volume.tape).map_err(folder)?;
-        let committer = Committer::start(io.clone(), volume.config.durability).map_err(folder)?;
+        let reserve = Reserve::open(io.clone(), &volume.config.data);
+        let disk = Disk { io: io.clone(), durability: volume.config.durability, reserve };
+        let committer = Committer::start(disk, volume.health.clone()).map_err(folder)?;
         let mut streams = BTreeMap::new();
         for id in io.list(&volume.tape).map_err(folder)?.iter().filter_map(|n| Layout::stream_of(n)) {
             let found = match recover(&io, &volume.tape, id) {
@@ -320,39 +329,30 @@ impl Hub {
         self.volume.events.subscribe()
     }
 
-    /// Begins to publish. The first publish of a name makes its tape; that writes a few bytes and may block for as
-    /// long as the volume takes to make a folder.
+    /// How the volume does.
+    pub fn disk(&self) -> DiskHealth {
+        self.volume.health.read()
+    }
+
+    /// Begins to publish. The first publish of a name begins its tape; the volume is not waited for.
     pub fn publish(
         &self,
         name: &StreamName,
         info: PublisherInfo,
         now: Arrival,
     ) -> Result<Publisher, PublishError> {
-        let stream = {
-            let mut streams = self.lock();
-            match streams.get(name) {
-                Some(stream) => stream.clone(),
-                None => {
-                    let made = self.create(name, now).map_err(|error| PublishError::Storage {
-                        name: name.clone(),
-                        error: error.to_string(),
-                    })?;
-                    streams.insert(name.clone(), made.clone());
-                    made
-                }
-            }
-        };
+        let stream = self.lock().entry(name.clone()).or_insert_with(|| self.create(name, now)).clone();
         stream.publish(info, now)
     }
 
-    fn create(&self, name: &StreamName, now: Arrival) -> std::io::Result<Arc<Stream>> {
+    fn create(&self, name: &StreamName, now: Arrival) -> Arc<Stream> {
         let id = StreamId(Uuid::new_v4());
         let record = Record::Stream { format: 1, id, name: name.clone(), created: now.wall };
         let layout = Layout::new(self.volume.tape_dir(), id);
-        let log = StreamLog::create(self.volume.io.clone(), layout, &record)?;
+        let log = StreamLog::fresh(self.volume.io.clone(), layout, &record);
         let state = State::new(self.volume.ring(PartNo(0)));
         let log = self.committer.attach(log);
-        Ok(Stream::new((id, name.clone(), now.wall), self.volume.clone(), log, state))
+        Stream::new((id, name.clone(), now.wall), self.volume.clone(), log, state)
     }
 
     /// What the committer has counted.

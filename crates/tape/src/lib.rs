@@ -3,7 +3,13 @@
 //! own extents; what is durable and what is cache is told in `docs/format.md`.
 #![warn(missing_docs)]
 
+// The tests of failing volumes share their source with those from outside.
+#[cfg(test)]
+extern crate self as tape;
+
 mod clock;
+#[cfg(test)]
+mod faults;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod gap;
@@ -32,9 +38,9 @@ pub use gap::{Gap, GapReason};
 pub use hub::{Hub, LogEvent, OpenError, TapeConfig};
 pub use ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 pub use index::{ExtentIndex, PartEntry, Sample, TrackIndex, TrackPart};
-pub use journal::{EndReason, SpanRecord};
+pub use journal::{AskedClip, EndReason, SpanRecord};
 pub use live::LivePacket;
-pub use log::{CommitFigures, Durability, FileIo, Protection, ROUND_SECONDS};
+pub use log::{CommitFigures, DiskHealth, Durability, FileIo, Protection, ROUND_SECONDS};
 pub use publisher::{Arrival, PublishError, Publisher, PublisherInfo, PushError};
 pub use read::{LiveCursor, LiveItem, Piece, ReadError};
 pub use run::{ExtentInfo, RecordingSpan, RunInfo};

@@ -32,6 +32,14 @@ pub enum Bug {
     SkipAssetSync,
     /// An asset's file is acknowledged before its name is durable.
     SkipAssetDirSync,
+    /// Journal lines that could not be written are forgotten.
+    ForgetLines,
+    /// The space that is kept for the journal is not let go on a full volume.
+    KeepReserve,
+    /// Media is written into the space that is kept for the journal.
+    MediaInReserve,
+    /// The space that is kept for the journal is never taken back, so that recording never goes on.
+    StayFull,
     /// Retention takes extents that clips hold.
     ForgetPins,
     /// A deleted extent is unlinked before the journal says so.
@@ -42,7 +50,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::SkipPartSync,
         Self::SkipJournalSync,
         Self::SkipDirSync,
@@ -57,6 +65,10 @@ impl Bug {
         Self::SealEarly,
         Self::SkipAssetSync,
         Self::SkipAssetDirSync,
+        Self::ForgetLines,
+        Self::KeepReserve,
+        Self::MediaInReserve,
+        Self::StayFull,
         Self::ForgetPins,
         Self::UnlinkEarly,
         Self::SkipCopyDirSync,

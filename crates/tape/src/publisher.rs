@@ -48,14 +48,6 @@ pub enum PublishError {
         /// How long it has been silent.
         silent_ms: u128,
     },
-    /// The stream's folder cannot be made.
-    #[error("the recording of {name} cannot begin: {error}")]
-    Storage {
-        /// The stream.
-        name: StreamName,
-        /// The system's words.
-        error: String,
-    },
 }
 
 /// Why a packet was not taken.

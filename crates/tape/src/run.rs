@@ -32,6 +32,24 @@ pub struct ExtentInfo {
     pub entry: bool,
 }
 
+impl ExtentInfo {
+    /// One that has no part yet.
+    pub(crate) fn begun(no: ExtentNo, init: (InitId, u32), first: (u32, PartNo)) -> Self {
+        Self {
+            no,
+            init: init.0,
+            epoch: first.0,
+            first_part: first.1,
+            last_part: PartNo(first.1.0.saturating_sub(1)),
+            start: MediaTime::MAX,
+            end: MediaTime::MIN,
+            bytes: u64::from(init.1),
+            sealed: false,
+            entry: false,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<ExtentInfo>() <= 64, "every extent of every stream is in memory");
 
 /// An immutable snapshot of one run, or of one piece of a run out of which something was deleted: pieces have the
@@ -71,6 +89,14 @@ impl RunInfo {
     /// Wall time of what can be read of the run by now.
     pub fn wall_end(&self) -> WallTime {
         self.clock.wall(self.closed_end)
+    }
+
+    /// What can be read of the run by now, as stretches of wall time without a step of the clock. Stretches may overlap:
+    /// where the clock stepped back, times exist twice.
+    pub fn stretches(&self) -> Vec<(WallTime, WallTime)> {
+        let wall = |at| self.clock.wall(at);
+        let stretches = self.clock.stretches(self.start..self.closed_end.max(self.start));
+        stretches.iter().map(|s| (wall(s.start), wall(s.end.plus_ns(-1)).plus_ns(1))).collect()
     }
 
     /// Wall time of what is durable of the run; `None` until its first part is.

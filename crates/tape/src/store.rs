@@ -175,7 +175,7 @@ impl Store {
     /// An asset's file, open, and its size. Blocking.
     pub fn read(&self, asset: Uuid) -> Result<(Arc<dyn FileIo>, u64), StoreError> {
         let path = self.path(asset);
-        let file = self.io.open(&path).map_err(|error| match error.kind() {
+        let file = self.io.open_read(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => StoreError::Gone(asset),
             _ => failed(&path, error),
         })?;

@@ -17,11 +17,25 @@ use crate::CatalogError;
 const READERS_MAX: u32 = 4;
 
 /// Pages of the write-ahead log after which it is folded into the database: 1 MiB, a quarter of SQLite's
-/// own default, because the log shares small volumes with the tape (12 MB must still record).
-const WAL_PAGES: &str = "256";
+/// own default, and fewer on a small volume, which the log shares with the tape (12 MB must still record).
+const WAL_PAGES_MAX: u64 = 256;
+const WAL_PAGES_MIN: u64 = 16;
 
-/// Bytes that the log keeps on disk after it was folded in.
-const WAL_BYTES_KEPT: &str = "1048576";
+/// Bytes of a page.
+const PAGE_BYTES: u64 = 4096;
+
+/// The tape keeps this share of the volume for journal and database when it is full, at most so much. The log
+/// takes a quarter of it, so that it can go on being written there.
+const RESERVE_SHARE: u64 = 64;
+const RESERVE_BYTES_MAX: u64 = 16 << 20;
+
+/// Pages after which the log of a database at this path is folded in.
+fn wal_pages(path: &Path) -> u64 {
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(volume) = rustix::fs::statvfs(folder) else { return WAL_PAGES_MAX };
+    let reserve = (volume.f_blocks.saturating_mul(volume.f_frsize) / RESERVE_SHARE).min(RESERVE_BYTES_MAX);
+    (reserve / 4 / PAGE_BYTES).clamp(WAL_PAGES_MIN, WAL_PAGES_MAX)
+}
 
 /// Between two tries to open a file that others are just making or closing, which takes them some syncs.
 const OPEN_PAUSE: Duration = Duration::from_millis(10);
@@ -93,8 +107,9 @@ fn writer_options(path: &Path) -> SqliteConnectOptions {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", WAL_PAGES)
-        .pragma("journal_size_limit", WAL_BYTES_KEPT)
+        .pragma("wal_autocheckpoint", wal_pages(path).to_string())
+        // What the log keeps on the disk after it was folded in.
+        .pragma("journal_size_limit", (wal_pages(path) * PAGE_BYTES).to_string())
 }
 
 fn reader_options(path: &Path) -> SqliteConnectOptions {
@@ -158,8 +173,8 @@ mod tests {
         let (write, read) = (&db.write, db.read());
         assert_eq!(setting(write, "journal_mode").await, "wal");
         assert_eq!(setting(write, "synchronous").await, "2", "FULL");
-        assert_eq!(setting(write, "wal_autocheckpoint").await, WAL_PAGES);
-        assert_eq!(setting(write, "journal_size_limit").await, WAL_BYTES_KEPT);
+        assert_eq!(setting(write, "wal_autocheckpoint").await, "256", "on a volume of more than 256 MiB");
+        assert_eq!(setting(write, "journal_size_limit").await, "1048576");
         for connection in [write, read] {
             assert_eq!(setting(connection, "busy_timeout").await, WAIT_MAX.as_millis().to_string());
             assert_eq!(setting(connection, "foreign_keys").await, "1");

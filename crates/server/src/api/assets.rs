@@ -109,8 +109,8 @@ pub(super) async fn delete(
     let call = Call::new(app, request.into_parts().0)?;
     let found = allowed(&call, Act::Admin, &id).await?;
     if found.facts.kind == AssetKind::Recording {
-        let detail = "a recording is the tape itself and would come back at the next start; erasing a range of the \
-                      tape is not there in this version";
+        let detail = "a recording is the tape itself: erase its range with DELETE \
+                      /api/v1/streams/{app}/{stream}/timeline?start=…&end=…";
         return Err(Problem::new(Kind::NotBuilt, detail));
     }
     // The pin goes first: a row without a pin is pinned again at the next start, a pin without a row would

@@ -65,7 +65,10 @@ pub(super) async fn post(call: &Call, name: &StreamName, body: Body) -> Result<R
     }
     let made = Asset::new(assets::asset_id(id), facts, labels, clock::wall());
     // Row and pin are two syncs of two files; a start repairs what a crash left between them.
-    let (row, pin) = tokio::join!(call.app.catalog.insert(&made), stream.pin(id, assets::pin_of(&spans)));
+    let (row, pin) = tokio::join!(
+        call.app.catalog.insert(&made),
+        stream.pin(id, assets::pin_of(&spans), assets::asked_of(&made))
+    );
     row?;
     pin.map_err(|e| Problem::new(Kind::Unavailable, format!("the clip's media cannot be held: {e}")))?;
     match made.facts.status {

@@ -4,6 +4,7 @@
 mod assets;
 mod call;
 mod clips;
+mod erase;
 pub(crate) mod json;
 mod keys;
 pub(crate) mod openapi;

@@ -16,7 +16,7 @@ use tape::{ExtentIndex, Stream, TrackIndex};
 
 use super::call::{Call, nothing, ok};
 use super::json::{maybe_time, time, track};
-use super::{clips, protections, retention, split, timeline};
+use super::{clips, erase, protections, retention, split, timeline};
 use crate::app::App;
 use crate::clock;
 use crate::http::problem::{Kind, Problem};
@@ -86,7 +86,8 @@ pub(super) async fn below(State(app): State<Arc<App>>, request: Request) -> Resu
         (None, &Method::DELETE) => kick(&call, &name),
         (None, _) => Err(wrong_method("GET, HEAD, DELETE")),
         (Some("timeline"), _) if get => timeline::get(&call, &name).await,
-        (Some("timeline"), _) => Err(wrong_method("GET, HEAD")),
+        (Some("timeline"), &Method::DELETE) => erase::delete(&call, &name).await,
+        (Some("timeline"), _) => Err(wrong_method("GET, HEAD, DELETE")),
         (Some("retention"), _) if get => retention::get(&call, &name),
         (Some("retention"), &Method::PUT) => retention::put(&call, &name, body).await,
         (Some("retention"), &Method::DELETE) => retention::delete(&call, &name).await,

@@ -31,7 +31,8 @@ pub(super) async fn get(call: &Call, name: &StreamName) -> Result<Response, Prob
     let Some(window) = stream.window() else { return Ok(ok(&empty())) };
     let now = stream.edge().map_or(window.end, |(_, _, wall)| wall);
     let start = query.start.as_ref().map_or(window.start, |t| t.0.at(now));
-    let end = query.end.as_ref().map_or(window.end.max(now), |t| t.0.at(now));
+    // Whatever there is: while nothing can be recorded a gap goes on behind the end of the tape.
+    let end = query.end.as_ref().map_or(WallTime::MAX, |t| t.0.at(now));
     // A tape that has just begun is empty; a range that was asked for may not be.
     if start >= end && (query.start.is_some() || query.end.is_some()) {
         return Err(Problem::new(Kind::BadTime, "start is not before end; a range is [start, end)"));

@@ -3,7 +3,10 @@
 
 mod config;
 mod key;
+mod progress;
+mod rebuild;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +39,16 @@ enum Command {
     Serve(ServeArgs),
     /// Print a configuration file with every setting, its default and what it does.
     Config,
+    /// Check that the files of the tape are what they say; exit status 1 when something is wrong. Reads only, and may
+    /// run beside the server.
+    Verify(VerifyArgs),
+    /// Make everything anew that is made from the tape: cached indexes and the facts in the catalog. Titles, tags and
+    /// tokens stay. The server must not run.
+    Rebuild {
+        /// Where the data is.
+        #[command(flatten)]
+        place: Place,
+    },
     /// Make, list and revoke the tokens that let other machines in.
     Token {
         /// Where the catalog is.
@@ -52,6 +65,19 @@ enum Command {
         #[command(subcommand)]
         command: key::Command,
     },
+}
+
+/// `tapeline verify`.
+#[derive(Debug, Clone, Args)]
+struct VerifyArgs {
+    #[command(flatten)]
+    place: Place,
+    /// The stream to check, such as live/cam1 [default: all].
+    #[arg(value_name = "STREAM")]
+    stream: Option<String>,
+    /// Tell the findings as one JSON object.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where the configuration and the data are.
@@ -119,8 +145,13 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Config => config::print(),
-        Command::Token { place, command } => settings(&place).and_then(|config| token::run(&config, command)),
-        Command::Key { place, command } => settings(&place).and_then(|config| key::run(&config, command)),
+        Command::Verify(args) => loaded(&args.place).and_then(|config| {
+            let form = if args.json { verify::Form::Json } else { verify::Form::Lines };
+            verify::run(&config, args.stream.as_deref(), form)
+        }),
+        Command::Rebuild { place } => loaded(&place).and_then(rebuild::run),
+        Command::Token { place, command } => loaded(&place).and_then(|config| token::run(&config, command)),
+        Command::Key { place, command } => loaded(&place).and_then(|config| key::run(&config, command)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -131,8 +162,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The settings for a command that is done at once.
-fn settings(place: &Place) -> Result<Config, Stop> {
+/// The settings of a command that is no server.
+fn loaded(place: &Place) -> Result<Config, Stop> {
     let loaded = place.load().map_err(Stop::refused)?;
     for warning in &loaded.warnings {
         say_error(&format!("warning: {warning}"));

@@ -217,7 +217,7 @@ pub(super) fn is_recent(asked: &Asked, stream: &Stream, name: SegmentName) -> bo
     let Some((_, _, edge)) = stream.edge() else { return true };
     let window = i64::try_from(asked.app.config().hls.window.as_nanos()).unwrap_or(i64::MAX);
     let oldest = edge.plus_ns(window.saturating_add(WINDOW_SLACK_NS).saturating_neg());
-    let runs = stream.runs(oldest..WallTime::MAX);
+    let runs = stream.shown_runs(oldest..WallTime::MAX);
     let of_run = runs.iter().find(|run| run.id == name.run);
     of_run.and_then(|run| run.extents.first()).is_some_and(|first| name.first >= first.first_part)
 }

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     BodyTooSlow,
     GapInRange,
+    RangeHeld,
     EpochConflict,
     NoKeyFrame,
     NotReady,
@@ -69,6 +70,7 @@ impl Kind {
             Self::GapInRange => {
                 (409, "gap-in-range", "The range has gaps and the request does not accept them")
             }
+            Self::RangeHeld => (409, "range-held", "Clips or protections hold the range"),
             Self::EpochConflict => (409, "codec-change", "The codec changes inside the range"),
             Self::NoKeyFrame => (409, "no-key-frame", "There is no key frame within reach of the cut"),
             Self::NotReady => (409, "not-ready", "The asset has no media yet"),
@@ -194,7 +196,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 33] = [
+    const ALL: [Kind; 34] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -214,6 +216,7 @@ mod tests {
         Kind::MethodNotAllowed,
         Kind::BodyTooSlow,
         Kind::GapInRange,
+        Kind::RangeHeld,
         Kind::EpochConflict,
         Kind::NoKeyFrame,
         Kind::NotReady,

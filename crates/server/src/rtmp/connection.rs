@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::proto::rtmp::enhanced::Announced;
 use media::proto::rtmp::server::{Config, Event, Output, Session};
 use tape::{EndReason, LiveItem};
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::{Outgoing, QUEUE_BYTES_MAX};
-use super::play::{self, Player};
+use super::play::{self, NotSent, Player};
 use super::publish::{self, Ended, Publication};
 use super::transport::Transport;
 use crate::app::App;
@@ -86,6 +87,8 @@ pub(super) struct Connection {
     role: Role,
     read: Box<[u8]>,
     connected: bool,
+    /// Which codecs it can be sent in enhanced form.
+    announced: Announced,
     /// When bytes last came.
     heard: Duration,
     /// When the peer last took bytes, or nothing waited for it.
@@ -109,6 +112,7 @@ impl Connection {
             role: Role::Idle,
             read: vec![0; READ_BYTES_IDLE].into_boxed_slice(),
             connected: false,
+            announced: Announced::default(),
             heard: now,
             taken: now,
             idle_since: now,
@@ -207,6 +211,7 @@ impl Connection {
         match event {
             Event::Connect(asked) => {
                 self.connected = true;
+                self.announced = asked.announced.clone();
                 self.idle_since = clock::mono();
                 let (app, software) = (redact(&asked.app), asked.flash_ver.as_str());
                 tracing::debug!(conn = self.who.id, peer = %self.who.peer, app, software, "rtmp connected");
@@ -287,7 +292,7 @@ impl Connection {
 
     fn begin_play(&mut self, asked: media::proto::rtmp::server::Play) {
         let begun = match self.role {
-            Role::Idle => play::begin(&self.app, &self.who, &asked),
+            Role::Idle => play::begin(&self.app, &self.who, &self.announced, &asked),
             _ => Err(play::NotLetIn {
                 code: media::proto::rtmp::server::code::PLAY_FAILED,
                 kind: None,
@@ -323,8 +328,16 @@ impl Connection {
         let Role::Playing(player) = &mut self.role else { return };
         let mut item = Some(first);
         while let Some(next) = item.take() {
-            if player.send(&self.app, &mut self.session, next).is_err() {
-                break;
+            match player.send(&self.app, &mut self.session, next) {
+                Ok(()) => {}
+                Err(NotSent::NotPlaying) => break,
+                Err(NotSent::Codec(words)) => {
+                    let (conn, peer) = (self.who.id, self.who.peer);
+                    tracing::warn!(conn, %peer, stream = %player.name, "player stopped: {words}");
+                    let _ = self.session.stream_eof(player.message_stream);
+                    self.leave(EndReason::Unpublished);
+                    return;
+                }
             }
             while let Some(Output::Send(bytes)) = self.session.poll() {
                 self.out.push(bytes);

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use control::access::Act;
 use media::container::flv::{TagKind, mux};
 use media::proto::rtmp::MediaKind;
+use media::proto::rtmp::enhanced::Announced;
 use media::proto::rtmp::server::{NotPlaying, PauseState, Play, Session, code};
 use media::{StreamName, TrackConfig};
 use tape::{LiveCursor, LiveItem, RunId, Stream};
@@ -31,6 +32,7 @@ pub(super) struct Player {
     stale: Option<RunId>,
     paused: bool,
     time: TimeBase,
+    announced: Announced,
     /// The tracks whose headers the player has.
     headers: Option<Arc<[TrackConfig]>>,
     _watching: Watching,
@@ -61,8 +63,43 @@ pub(super) struct NotLetIn {
     pub(super) words: String,
 }
 
+/// Why an item was not handed on.
+pub(super) enum NotSent {
+    /// The player has stopped.
+    NotPlaying,
+    /// The stream went on in a codec that the player has not announced; these words say so.
+    Codec(String),
+}
+
+impl From<NotPlaying> for NotSent {
+    fn from(_: NotPlaying) -> Self {
+        Self::NotPlaying
+    }
+}
+
+/// Whether a player can be sent these tracks, in words where not (Enhanced RTMP v2: codecs with four characters
+/// for a name go only to those who announced them).
+fn check(announced: &Announced, tracks: &[TrackConfig]) -> Result<(), String> {
+    let missing = TrackConfig::main_ones(tracks).find_map(|track| {
+        let four = mux::four_cc(&track.codec)?;
+        (!announced.takes(four)).then(|| (track.codec.name(), four.escape_ascii().to_string()))
+    });
+    match missing {
+        None => Ok(()),
+        Some((name, four)) => Err(format!(
+            "the stream has {name}, and this player did not announce {four} in connect (fourCcList, \
+             videoFourCcInfoMap or audioFourCcInfoMap); with FFmpeg say -rtmp_enhanced_codecs {four}, or play HLS"
+        )),
+    }
+}
+
 /// Lets a player in, or says why not.
-pub(super) fn begin(app: &Arc<App>, who: &Who, asked: &Play) -> Result<Player, NotLetIn> {
+pub(super) fn begin(
+    app: &Arc<App>,
+    who: &Who,
+    announced: &Announced,
+    asked: &Play,
+) -> Result<Player, NotLetIn> {
     let failed = |kind, words: String| NotLetIn { code: code::PLAY_FAILED, kind, words };
     let act = |query: &view::query::MediaQuery| if says_times(query) { Act::Timeshift } else { Act::Play };
     let Granted { name, caller, query } = ask::granted(app, who.peer.ip(), &asked.target, act)
@@ -76,7 +113,11 @@ pub(super) fn begin(app: &Arc<App>, who: &Who, asked: &Play) -> Result<Player, N
         let words = format!("nothing has been published as {name} yet");
         return Err(NotLetIn { code: code::PLAY_STREAM_NOT_FOUND, kind: None, words });
     };
-    let offline = stream.stats(app.hub.now().mono).publisher.is_none();
+    let stats = stream.stats(app.hub.now().mono);
+    let offline = stats.publisher.is_none();
+    if !offline {
+        check(announced, &stats.tracks).map_err(|words| failed(None, words))?;
+    }
     Ok(Player {
         message_stream: asked.message_stream,
         name,
@@ -85,6 +126,7 @@ pub(super) fn begin(app: &Arc<App>, who: &Who, asked: &Play) -> Result<Player, N
         cursor: stream.live_cursor(),
         paused: false,
         time: TimeBase::default(),
+        announced: announced.clone(),
         headers: None,
         _watching: Watching::new(&stream),
         _counted: app.meter.rtmp.players.enter(u64::MAX),
@@ -114,12 +156,7 @@ impl Player {
     }
 
     /// Hands one item to the session.
-    pub(super) fn send(
-        &mut self,
-        app: &App,
-        session: &mut Session,
-        item: LiveItem,
-    ) -> Result<(), NotPlaying> {
+    pub(super) fn send(&mut self, app: &App, session: &mut Session, item: LiveItem) -> Result<(), NotSent> {
         let packet = match item {
             LiveItem::Packet(packet) => packet,
             LiveItem::Skipped(packets) => {
@@ -132,9 +169,12 @@ impl Player {
         if self.stale == Some(packet.run) {
             return Ok(());
         }
-        let Some(track) = packet.tracks.iter().find(|t| t.id == packet.packet.track) else { return Ok(()) };
+        // Players are sent the main tracks: what lies beside them they could not tell apart.
+        let main = TrackConfig::main_ones(&packet.tracks).find(|t| t.id == packet.packet.track);
+        let Some(track) = main else { return Ok(()) };
         let timestamp = self.time.of(packet.run, mux::timestamp_ms(track.timescale, packet.packet.dts));
         if self.headers.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &packet.tracks)) {
+            check(&self.announced, &packet.tracks).map_err(NotSent::Codec)?;
             self.send_headers(session, &packet.tracks, timestamp)?;
         }
         let (kind, body) = mux::body(track, &packet.packet);
@@ -149,8 +189,9 @@ impl Player {
         tracks: &[TrackConfig],
         timestamp: u32,
     ) -> Result<(), NotPlaying> {
-        session.send_media(self.message_stream, MediaKind::Data, timestamp, &mux::metadata(tracks))?;
-        for (kind, body) in tracks.iter().filter_map(mux::header) {
+        let main: Vec<TrackConfig> = TrackConfig::main_ones(tracks).cloned().collect();
+        session.send_media(self.message_stream, MediaKind::Data, timestamp, &mux::metadata(&main))?;
+        for (kind, body) in main.iter().filter_map(mux::header) {
             session.send_media(self.message_stream, media_kind(kind), timestamp, &body)?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! A publisher: its media through the ingest into the hub. What refuses it, ends it, or is only told.
 
 use media::StreamName;
-use media::container::flv::{FlvError, Ingest, Ingested, TagKind};
+use media::container::flv::{DropReason, FlvError, Ingest, Ingested, TagKind};
 use media::proto::rtmp::MediaKind;
 use media::proto::rtmp::server::{Publish, code};
 use tape::{Arrival, EndReason, GapReason, PublishError, Publisher, PublisherInfo};
@@ -22,6 +22,14 @@ pub(super) struct Publication {
     publisher: Publisher,
     ingest: Ingest,
     _counted: Option<Held>,
+    further: Further,
+}
+
+/// Whether the log has been told of a further track that is left out; each of its packets would tell it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Further {
+    Untold,
+    Told,
 }
 
 /// Why a publisher is not let in: the status code and the words it is told.
@@ -84,6 +92,7 @@ pub(super) async fn begin(
         publisher,
         ingest: Ingest::new(),
         _counted: app.meter.rtmp.publishers.enter(u64::MAX),
+        further: Further::Untold,
     })
 }
 
@@ -139,6 +148,11 @@ impl Publication {
             }
             Ingested::Dropped { track, reason } => {
                 app.meter.rtmp.messages_skipped.add();
+                let first = matches!(reason, DropReason::Further(_) | DropReason::FurtherTrack { .. })
+                    && std::mem::replace(&mut self.further, Further::Told) == Further::Untold;
+                if first {
+                    tracing::warn!(%stream, track = track.0, %reason, "a track beside the main one is left out");
+                }
                 tracing::debug!(%stream, track = track.0, %reason, "a message was not passed on");
             }
         }

@@ -92,6 +92,7 @@ const ROUTES: &[Route] = &[
     ("GET", "/api/v1/streams/{s}", None, Past, Past, &[200], &[404]),
     ("DELETE", "/api/v1/streams/{s}", None, Rule, Rule, &[409], &[404]),
     ("GET", "/api/v1/streams/{s}/timeline", None, Past, Past, &[200], &[404]),
+    ("DELETE", "/api/v1/streams/{s}/timeline?start=1000&end=2000", None, Rule, Rule, &[404], &[404]),
     ("POST", "/api/v1/streams/{s}/split", Some("{}"), Make, Make, &[409], &[404]),
     ("POST", "/api/v1/streams/{s}/clips", Some(r#"{"start":"-1s","end":"now"}"#), Make, Make, &[201], &[404]),
     ("GET", "/api/v1/retention", None, All, All, &[200], &[200]),

@@ -65,9 +65,9 @@ fn line_at(bytes: &[u8], at: usize) -> Option<(Option<Record>, usize)> {
     let window = &bytes[at..bytes.len().min(at + LINE_BYTES_MAX)];
     let len = window.iter().position(|b| *b == b'\n')?;
     let line = &window[..len];
-    let crc = std::str::from_utf8(line.get(..8)?).ok()?;
     let json = line.get(9..)?;
-    if line[8] != b' ' || u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(json) {
+    // Compared as text: a flipped bit can make a capital of a letter, which would be the same number.
+    if line[..9] != *format!("{:08x} ", crc32c::crc32c(json)).as_bytes() {
         return None;
     }
     Some((serde_json::from_slice(json).ok(), at + len + 1))

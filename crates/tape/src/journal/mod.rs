@@ -6,4 +6,4 @@ mod line;
 mod record;
 
 pub use line::{JournalError, decode, encode};
-pub use record::{DeletedExtent, EndReason, KeptExtent, Record, SealFacts, SpanRecord};
+pub use record::{AskedClip, DeletedExtent, EndReason, KeptExtent, Record, SealFacts, SpanRecord};

@@ -106,6 +106,21 @@ pub struct KeptExtent {
     pub facts: SealFacts,
 }
 
+/// A clip as it was asked for, in the words of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedClip {
+    /// First instant of the range.
+    pub start: WallTime,
+    /// First instant after it.
+    pub end: WallTime,
+    /// How its edges are cut.
+    pub accuracy: String,
+    /// What becomes of gaps in it.
+    pub gaps: String,
+    /// When it was made.
+    pub made: WallTime,
+}
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -186,12 +201,23 @@ pub enum Record {
         /// The asset from here on.
         asset: Uuid,
     },
+    /// From here on nothing is recorded for another reason than the end of the run before tells, until the next run
+    /// or the next such line: somebody publishes to a volume that takes nothing, or leaves it.
+    Gap {
+        /// From this instant on.
+        since: WallTime,
+        /// The reason.
+        reason: GapReason,
+    },
     /// A clip holds these ranges.
     Pin {
         /// The asset.
         asset: Uuid,
         /// What it holds.
         spans: Vec<SpanRecord>,
+        /// How it was asked for, so that its asset can be told again without a catalog.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<AskedClip>,
     },
     /// A clip lets go.
     Unpin {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::container::mp4::{FragmentError, init_segment};
-use media::{CodecConfig, MediaTime, Packet, TrackConfig, TrackKind, WallTime};
+use media::{MediaTime, Packet, TrackConfig, TrackKind, WallTime};
 
 use crate::clock::{Anchor, Steering, delay};
 use crate::grid::{Grid, GridConfig};
@@ -29,6 +29,8 @@ const HEADLESS_PARTS: i64 = 4;
 pub(crate) struct AssemblerConfig {
     pub part_ns: i64,
     pub extent_ns: i64,
+    /// An extent ends with the first segment that ends after this long.
+    pub rotate_ns: i64,
     pub extent_bytes_max: u64,
     pub grid: GridConfig,
 }
@@ -68,10 +70,8 @@ struct Pending {
 
 impl Pending {
     fn new(config: TrackConfig) -> Self {
-        let last_duration = match &config.codec {
-            CodecConfig::Aac { frame_samples, .. } => u32::from(*frame_samples),
-            _ => config.timescale.hz() / 25,
-        };
+        let last_duration =
+            config.codec.sound().map_or(config.timescale.hz() / 25, |sound| u32::from(sound.frame_samples));
         Self { config, packets: VecDeque::new(), closed: 0, last_dts: None, last_duration }
     }
 
@@ -175,6 +175,12 @@ impl Assembler {
             least: None,
             received: Arrival { mono: Duration::ZERO, wall: WallTime::MIN },
         }
+    }
+
+    /// As of a run whose extents are let go one after the other: each holds one segment.
+    pub(crate) fn with_an_extent_for_each_segment(mut self) -> Self {
+        self.config.rotate_ns = 0;
+        self
     }
 
     /// The numbers to go on with after this run.
@@ -408,7 +414,7 @@ impl Assembler {
     }
 
     fn segment_for(&mut self, start: MediaTime, main: Range<MediaTime>) -> SegmentMark {
-        let overdue = self.extent.as_ref().is_some_and(|e| self.full(e, start, 2));
+        let overdue = self.extent.as_ref().is_some_and(|e| self.full(e, start, 2 * self.config.extent_ns));
         if self.starts.is_none() && (overdue || self.grid.must_cut(main.start, main.end)) {
             self.starts = Some(SegmentStart { independent: false });
         }
@@ -425,15 +431,15 @@ impl Assembler {
         }
     }
 
-    /// Whether an extent has lasted `times` its nominal length, or may not grow.
-    fn full(&self, extent: &OpenExtent, now: MediaTime, times: i64) -> bool {
-        let long = now.since_ns(extent.start) >= self.config.extent_ns.saturating_mul(times);
+    /// Whether an extent has lasted so long, or may not grow.
+    fn full(&self, extent: &OpenExtent, now: MediaTime, longest_ns: i64) -> bool {
+        let long = now.since_ns(extent.start) >= longest_ns;
         long || extent.end_offset >= self.config.extent_bytes_max
     }
 
     /// Rotates the extent where a segment begins and the open one is long enough.
     fn place_extent(&mut self, start: MediaTime, segment: SegmentMark, steps: &mut Vec<Step>) {
-        let rotate = self.extent.as_ref().is_some_and(|e| self.full(e, start, 1));
+        let rotate = self.extent.as_ref().is_some_and(|e| self.full(e, start, self.config.rotate_ns));
         if segment.starts && rotate {
             self.seal(steps);
         }

@@ -8,6 +8,7 @@ use media::{MediaTime, Packet, TrackConfig, TrackKind};
 
 use crate::ids::{PartNo, RunId};
 use crate::part::Part;
+use crate::publisher::Arrival;
 
 /// A picture that came longer ago than this does not pull a cut to it: the slowest rate at which clips are cut
 /// at pictures.
@@ -28,6 +29,10 @@ pub struct LivePacket {
     pub entry: bool,
     /// The tracks in force, so that a reader sees a change of headers where it happens.
     pub tracks: Arc<[TrackConfig]>,
+    /// Whole seconds that the run's timeline lies after the source's.
+    pub shift_s: i64,
+    /// When it came.
+    pub arrived: Arrival,
     /// The packet.
     pub packet: Packet,
 }
@@ -59,6 +64,13 @@ pub(crate) struct Ring {
     part_bytes: u64,
     /// Parts below this number are in their file.
     written: PartNo,
+    /// Parts that are in no file and never will be.
+    loose: VecDeque<Arc<Part>>,
+    loose_bytes: u64,
+    /// EXT-X-TARGETDURATION in ns.
+    target_ns: i64,
+    /// The oldest run that goes on into the newest without a frame between them.
+    since_run: RunId,
     entries: [MediaTime; 2],
 }
 
@@ -72,6 +84,10 @@ impl Ring {
             parts: VecDeque::new(),
             part_bytes: 0,
             written,
+            loose: VecDeque::new(),
+            loose_bytes: 0,
+            target_ns: 0,
+            since_run: RunId(0),
             entries: [MediaTime::MIN; 2],
         }
     }
@@ -79,7 +95,22 @@ impl Ring {
     /// Media kept: four targets, and two groups of pictures.
     fn keep_ns(&self) -> i64 {
         let gop = self.entries[1].since_ns(self.entries[0]).clamp(0, 60_000_000_000);
-        self.limits.keep_ns.max(2 * gop)
+        self.limits.keep_ns.max(2 * gop).max(4 * self.target_ns)
+    }
+
+    /// The same for parts that are in no file: segments go as a whole, and four of them are to be there.
+    fn keep_loose_ns(&self) -> i64 {
+        self.keep_ns().saturating_add(self.target_ns.max(self.limits.keep_ns / 4))
+    }
+
+    /// Notes the target duration of segments.
+    pub(crate) fn target(&mut self, seconds: u32) {
+        self.target_ns = i64::from(seconds) * 1_000_000_000;
+    }
+
+    /// Notes that a run begins with its next packet that does not go on where the one before ended.
+    pub(crate) fn anew(&mut self, run: RunId) {
+        self.since_run = run;
     }
 
     pub(crate) fn push_packet(&mut self, mut live: LivePacket) {
@@ -90,11 +121,18 @@ impl Ring {
                 [self.entries[1].max(MediaTime(live.at.0.saturating_sub(60_000_000_000))), live.at];
         }
         self.packet_bytes += live.packet.data.len() as u64;
-        let newest = (live.run, live.at);
+        let newest = (live.run, live.at, live.arrived.mono);
         self.packets.push_back(live);
         let keep = self.keep_ns();
         while let Some(front) = self.packets.front() {
-            let old = front.run != newest.0 || newest.1.since_ns(front.at) > keep;
+            // Timelines of two runs have nothing in common.
+            let age_ns = match front.run == newest.0 {
+                true => newest.1.since_ns(front.at),
+                false => {
+                    i64::try_from(newest.2.saturating_sub(front.arrived.mono).as_nanos()).unwrap_or(i64::MAX)
+                }
+            };
+            let old = front.run < self.since_run.min(newest.0) || age_ns > keep;
             if !(old || self.packet_bytes > self.limits.bytes_max) || self.packets.len() == 1 {
                 break;
             }
@@ -130,8 +168,8 @@ impl Ring {
     /// where the last one was long before and there is only sound since.
     pub(crate) fn shown_at(&self, run: RunId, at: MediaTime) -> Option<MediaTime> {
         let pictures = self.packets.iter().filter(|p| p.run == run).filter_map(|p| {
-            let track = p.tracks.iter().find(|t| t.id == p.packet.track)?;
-            (track.kind() == TrackKind::Video).then(|| track.timescale.media(p.packet.pts()))
+            let track = p.tracks.iter().find(|t| t.kind() == TrackKind::Video)?;
+            (track.id == p.packet.track).then(|| track.timescale.media(p.packet.pts()))
         });
         pictures.filter(|shown| *shown <= at).max().filter(|shown| at.since_ns(*shown) <= SHOWN_NS_MAX)
     }
@@ -180,8 +218,51 @@ impl Ring {
         }
     }
 
-    /// The parts in memory, oldest first.
-    pub(crate) fn parts(&self) -> impl DoubleEndedIterator<Item = &Arc<Part>> {
-        self.parts.iter()
+    /// The parts in memory, those of each extent oldest first.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+        self.parts.iter().chain(&self.loose)
+    }
+
+    /// Takes a part that will never be written.
+    pub(crate) fn push_loose(&mut self, part: Arc<Part>) {
+        self.loose_bytes += u64::from(part.index.len);
+        let newest = part.complete_to;
+        self.loose.push_back(part);
+        let keep = self.keep_loose_ns();
+        while let Some(front) = self.loose.front().filter(|_| self.loose.len() > 1) {
+            if newest.since_ns(front.complete_to) <= keep && self.loose_bytes <= self.limits.bytes_max {
+                break;
+            }
+            self.loose_bytes -= u64::from(front.index.len);
+            self.loose.pop_front();
+        }
+    }
+
+    /// Lets parts go that will never be written and have been shown for long enough.
+    pub(crate) fn age_loose(&mut self, newest: MediaTime) {
+        let keep = self.keep_loose_ns();
+        while self.loose.front().is_some_and(|f| newest.since_ns(f.complete_to) > keep) {
+            let part = self.loose.pop_front().expect("just seen");
+            self.loose_bytes -= u64::from(part.index.len);
+        }
+    }
+
+    /// The oldest part in memory that will never be written.
+    pub(crate) fn first_loose(&self) -> Option<PartNo> {
+        self.loose.front().map(|p| p.no())
+    }
+
+    /// Decode time of the first key frame of a run that is kept.
+    pub(crate) fn first_entry(&self, run: RunId) -> Option<MediaTime> {
+        self.packets.iter().find(|p| p.run == run && p.entry).map(|p| p.at)
+    }
+
+    /// The packets from the key frame of a run at a decode time on, with the sound around it; none if it has gone.
+    pub(crate) fn packets_from(&self, run: RunId, at: MediaTime) -> Vec<LivePacket> {
+        let found = self.packets.iter().position(|p| p.run == run && p.entry && p.at == at);
+        let Some(first) = found else { return Vec::new() };
+        let heard = |p: &&LivePacket| p.run == run && p.at >= at;
+        let before = self.packets.iter().take(first).filter(heard);
+        before.chain(self.packets.iter().skip(first)).cloned().collect()
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Durability;
 use super::io::{FileIo, Io};
+use super::reserve::Reserve;
 use super::writer::StreamLog;
 use crate::gap::GapReason;
 use crate::ids::{ExtentNo, PartNo};
@@ -85,6 +86,17 @@ pub(crate) struct Outcome {
     pub durable: PartNo,
     /// Set when something failed: parts from `written` (or, after a failed sync, `durable`) on are lost.
     pub fault: Option<Fault>,
+    /// Whether the volume takes media.
+    pub room: Room,
+}
+
+/// Whether a recording that was stopped may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Everything that waited is written and there is space.
+    Some,
+    /// Not yet.
+    None,
 }
 
 /// One stream's share of a batch.
@@ -93,6 +105,14 @@ pub(crate) struct Share<'a> {
     pub ops: Vec<Op>,
     /// What was durable before.
     pub durable: PartNo,
+}
+
+/// What all streams of a volume are written to.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    pub io: Arc<dyn Io>,
+    pub durability: Durability,
+    pub reserve: Reserve,
 }
 
 struct Applied {
@@ -106,21 +126,29 @@ struct Applied {
 }
 
 /// Writes, syncs and acknowledges a batch. `publish` is given each share's number and outcome.
-pub(crate) fn commit(
-    io: &dyn Io,
-    durability: Durability,
-    shares: &mut [Share<'_>],
-    publish: &mut dyn FnMut(usize, Outcome),
-) {
+pub(crate) fn commit(disk: &mut Disk, shares: &mut [Share<'_>], publish: &mut dyn FnMut(usize, Outcome)) {
+    let durability = disk.durability;
     let mut files: Vec<Arc<dyn FileIo>> = Vec::new();
-    let applied: Vec<Applied> = shares.iter_mut().map(|s| apply(s, durability, &mut files)).collect();
+    let media = admit(&mut disk.reserve, shares);
+    let mut applied: Vec<Applied> = shares.iter_mut().map(|s| apply(s, media)).collect();
+    if applied.iter().any(|a| a.fault.as_ref().is_some_and(|f| f.kind == FaultKind::Full)) {
+        disk.reserve.release();
+    }
+    for (a, share) in applied.iter_mut().zip(shares.iter_mut()) {
+        if a.fault.is_some() {
+            // The reserve may have made room for the lines; what cannot be written now waits.
+            let _ = share.log.catch_up();
+        }
+        want(a, share, durability, &mut files);
+    }
+    let room = if disk.reserve.is_held() { Room::Some } else { Room::None };
     if planted(Bug::PublishBeforeCommit) {
         for (i, share) in shares.iter().enumerate() {
             let written = share.log.next_part();
-            publish(i, Outcome { written, durable: written, fault: None });
+            publish(i, Outcome { written, durable: written, fault: None, room });
         }
     }
-    let mut synced = io.sync_all(&files);
+    let mut synced = disk.io.sync_all(&files);
     if planted(Bug::RetrySync) {
         for (result, file) in synced.iter_mut().zip(&files) {
             if result.is_err() {
@@ -129,11 +157,28 @@ pub(crate) fn commit(
         }
     }
     for (i, (a, share)) in applied.into_iter().zip(shares.iter_mut()).enumerate() {
-        publish(i, finish(a, share, &synced, durability));
+        publish(i, finish(a, share, &synced, (durability, room)));
     }
 }
 
-fn apply(share: &mut Share<'_>, durability: Durability, files: &mut Vec<Arc<dyn FileIo>>) -> Applied {
+/// Whether the media of this batch may be written. Once there is no room for it, or hardly any for lines, the reserve is
+/// let go.
+fn admit(reserve: &mut Reserve, shares: &[Share<'_>]) -> Room {
+    reserve.take_back();
+    let bytes = |op: &Op| match op {
+        Op::Create { init, .. } => Some(init.len() as u64),
+        Op::Part(part) => Some(u64::from(part.index.len)),
+        _ => None,
+    };
+    let media = shares.iter().flat_map(|s| &s.ops).filter_map(bytes).reduce(|a, b| a + b);
+    if reserve.admits(media.unwrap_or(0)) {
+        return Room::Some;
+    }
+    reserve.release();
+    Room::None
+}
+
+fn apply(share: &mut Share<'_>, media: Room) -> Applied {
     let mut applied =
         Applied { acks: Vec::new(), sealed: false, wanted: false, fault: None, files: 0..0, dir: false };
     if let Err(error) = share.log.catch_up() {
@@ -142,21 +187,38 @@ fn apply(share: &mut Share<'_>, durability: Durability, files: &mut Vec<Arc<dyn 
     }
     for op in share.ops.drain(..) {
         let sealed = matches!(op, Op::Seal { .. });
+        let refused = media == Room::None && matches!(op, Op::Create { .. } | Op::Part(_));
         if applied.fault.is_none() {
-            if let Err(error) = share.log.apply(&op) {
+            let done = if refused { Err(io::ErrorKind::StorageFull.into()) } else { share.log.apply(&op) };
+            if let Err(error) = done {
                 share.log.abandon(&error);
                 applied.fault = Some(Fault::new("writing the recording", &error));
+                if refused {
+                    share.log.skip(&op);
+                }
             }
             applied.sealed |= sealed;
+        } else {
+            share.log.skip(&op);
         }
         if let Op::Ack(ack) = op {
             applied.acks.push(ack);
         }
     }
+    applied
+}
+
+/// What has to be synced of a share.
+fn want(
+    applied: &mut Applied,
+    share: &mut Share<'_>,
+    durability: Durability,
+    files: &mut Vec<Arc<dyn FileIo>>,
+) {
     let wanted = match durability {
         Durability::Part => true,
-        Durability::Extent => applied.sealed || !applied.acks.is_empty(),
-        Durability::Os => applied.sealed,
+        Durability::Extent => applied.sealed || !applied.acks.is_empty() || applied.fault.is_some(),
+        Durability::Os => applied.sealed || applied.fault.is_some(),
     };
     applied.wanted = wanted;
     if wanted {
@@ -166,14 +228,13 @@ fn apply(share: &mut Share<'_>, durability: Durability, files: &mut Vec<Arc<dyn 
         applied.files = from..files.len();
         applied.dir = dirty.dir;
     }
-    applied
 }
 
 fn finish(
     applied: Applied,
     share: &mut Share<'_>,
     synced: &[io::Result<()>],
-    durability: Durability,
+    (durability, room): (Durability, Room),
 ) -> Outcome {
     let mut fault = applied.fault;
     let mut failed_sync = synced[applied.files].iter().find_map(|r| r.as_ref().err().map(clone_error));
@@ -183,7 +244,7 @@ fn finish(
     let written = share.log.next_part();
     let mut durable = match durability {
         Durability::Part | Durability::Os => written,
-        Durability::Extent if applied.sealed => written,
+        Durability::Extent if applied.sealed || fault.is_some() => written,
         Durability::Extent => share.durable,
     };
     if failed_sync.is_none() && applied.wanted {
@@ -201,7 +262,7 @@ fn finish(
         // The asker may have gone away.
         let _ = ack.send(fault.clone().map_or(Ok(()), Err));
     }
-    Outcome { written, durable, fault }
+    Outcome { written, durable, fault, room }
 }
 
 fn clone_error(e: &io::Error) -> io::Error {

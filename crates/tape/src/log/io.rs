@@ -29,6 +29,11 @@ pub trait FileIo: Send + Sync + Debug {
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Makes the file's bytes and length durable.
     fn sync(&self) -> io::Result<()>;
+    /// Makes the file `len` bytes long and gives it the space for them. `Unsupported` where a file system cannot.
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let _ = len;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Fills `buf` or fails.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
@@ -39,6 +44,17 @@ pub trait FileIo: Send + Sync + Debug {
     }
 }
 
+/// What is left of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes of the volume.
+    pub total: u64,
+    /// Bytes that this process may still take.
+    pub free: u64,
+    /// Files that may still be made; `None` where the file system does not count them.
+    pub files: Option<u64>,
+}
+
 /// A file system.
 pub trait Io: Send + Sync + Debug {
     /// Creates a folder and its parents; fine when it exists.
@@ -47,6 +63,11 @@ pub trait Io: Send + Sync + Debug {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn FileIo>>;
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileIo>>;
+    /// Opens an existing file for reading only: that works on a volume that takes no writes, and does not wait for one
+    /// that is frozen.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn FileIo>>;
+    /// What is left of the volume of a folder.
+    fn space(&self, dir: &Path) -> io::Result<Space>;
     /// File and folder names in a folder, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Makes the folder's entries durable.
@@ -112,6 +133,14 @@ impl FileIo for StdFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let all = rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, len);
+        all.map_err(|e| match e {
+            rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS => io::ErrorKind::Unsupported.into(),
+            e => e.into(),
+        })
+    }
 }
 
 impl Io for StdIo {
@@ -126,6 +155,19 @@ impl Io for StdIo {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileIo>> {
         Ok(Arc::new(StdFile(OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn FileIo>> {
+        Ok(Arc::new(StdFile(File::open(path)?)))
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let v = rustix::fs::statvfs(dir)?;
+        Ok(Space {
+            total: v.f_blocks.saturating_mul(v.f_frsize),
+            free: v.f_bavail.saturating_mul(v.f_frsize),
+            files: (v.f_files > 0).then_some(v.f_favail),
+        })
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {

@@ -3,28 +3,37 @@
 
 mod commit;
 mod committer;
+mod health;
 pub mod io;
 mod layout;
+mod maintain;
 mod meter;
 mod recover;
+mod reserve;
 mod rewrite;
 pub(crate) mod scan;
 pub(crate) mod sidecar;
+mod tick;
 mod verify;
 mod writer;
 
+pub(crate) use commit::{Disk, Op, Outcome, Room};
 pub use commit::{Fault, FaultKind};
-pub(crate) use commit::{Op, Outcome};
 #[cfg(feature = "sim")]
 pub(crate) use commit::{Share, commit};
 pub(crate) use committer::{CommitSink, Committer, LogHandle};
-pub use io::{FileIo, Io, StdIo};
+pub use health::DiskHealth;
+pub(crate) use health::Health;
+pub use io::{FileIo, Io, Space, StdIo};
 pub(crate) use layout::Layout;
+pub use maintain::{rebuild_indexes, streams};
 pub use meter::{CommitFigures, ROUND_SECONDS};
 pub use recover::{Protection, RecoverError};
 pub(crate) use recover::{RecoveredRun, RecoveredStream, load_index, recover};
+pub(crate) use reserve::Reserve;
+pub use reserve::make_room;
 pub(crate) use rewrite::{Stay, draft};
-pub use verify::{Finding, verify_stream};
+pub use verify::{Finding, Progress, Written, verify_stream};
 pub(crate) use writer::StreamLog;
 
 /// When a part counts as durable.

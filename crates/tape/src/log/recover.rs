@@ -25,7 +25,7 @@ use crate::journal::{
 };
 use crate::live::Counters;
 use crate::plant::{Bug, planted};
-use crate::state::without;
+use crate::state::{Clips, GapMark, without};
 
 /// Bytes at the journal's end that a recovery writes again: more than an hour of a failing volume leaves.
 const REWRITE_BYTES: usize = 64 * 1024;
@@ -92,6 +92,8 @@ pub(crate) struct RecoveredStream {
     pub created: WallTime,
     pub runs: Vec<RecoveredRun>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub clips: Clips,
+    pub gap_marks: Vec<GapMark>,
     pub protected: BTreeMap<Uuid, Protection>,
     pub inits: BTreeMap<InitId, (Bytes, Arc<[TrackConfig]>)>,
     pub counters: Counters,
@@ -104,9 +106,13 @@ pub(crate) struct RecoveredStream {
 #[derive(Default)]
 struct Told {
     head: Option<(StreamId, StreamName, WallTime)>,
+    /// How often it is told.
+    heads: u32,
     runs: BTreeMap<RunId, RecoveredRun>,
     extents: BTreeMap<ExtentNo, ToldExtent>,
     pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    clips: Clips,
+    gap_marks: Vec<GapMark>,
     protected: BTreeMap<Uuid, Protection>,
     next_part: PartNo,
     /// Media and discontinuity sequence numbers that deletions say are passed.
@@ -136,7 +142,10 @@ impl Told {
 
     fn note(&mut self, record: Record) {
         match record {
-            Record::Stream { id, name, created, .. } => self.head = Some((id, name, created)),
+            Record::Stream { id, name, created, .. } => {
+                self.head = Some((id, name, created));
+                self.heads += 1;
+            }
             Record::Run { run, asset, part, .. } => {
                 self.next_part = self.next_part.max(part);
                 self.runs.insert(run, new_run(run, asset));
@@ -153,12 +162,16 @@ impl Told {
             }
             Record::End { run, end, reason } => self.with(run, |r| r.end = Some((end, reason))),
             Record::Split { run, at, asset } => self.with(run, |r| r.splits.push((at, asset))),
-            Record::Pin { asset, spans } => {
+            Record::Pin { asset, spans, asked } => {
+                if let Some(asked) = asked {
+                    self.clips.insert(asset, (spans.clone(), asked));
+                }
                 self.pins.insert(asset, spans);
             }
             Record::Unpin { asset } => {
                 self.pins.remove(&asset);
             }
+            Record::Gap { since, reason } => self.gap_marks.push(GapMark { since, reason }),
             Record::Delete { extents, kept, msn, dsn } => {
                 self.passed = (self.passed.0.max(msn), self.passed.1.max(dsn));
                 self.note_deleted(&extents, kept);
@@ -289,7 +302,16 @@ impl Recovery {
         for error in errors {
             r.note_damage(&error)?;
         }
+        if r.told.heads < 2 {
+            r.append_head()?;
+        }
         Ok(r)
+    }
+
+    /// Says once more whose the tape is: nothing but these lines does.
+    fn append_head(&mut self) -> Result<(), RecoverError> {
+        let Some((id, name, created)) = self.told.head.clone() else { return Ok(()) };
+        self.append(&Record::Stream { format: 1, id, name, created })
     }
 
     fn note_damage(&mut self, error: &JournalError) -> Result<(), RecoverError> {
@@ -374,13 +396,15 @@ impl Recovery {
             });
             return self.learn_init(no, told.init);
         }
-        let Some((scanned, file)) = self.scan(no)? else { return Ok(()) };
+        // Of an extent that could not be synced only what was by then is believed.
+        let limit = told.seal.as_ref().map_or(u64::MAX, |(bytes, _)| *bytes);
+        let Some((scanned, file)) = self.scan(no, limit)? else { return Ok(()) };
         self.keep(no, (told.run, told.epoch, told.part), &scanned, &*file)
     }
 
     /// An extent whose line, or its run's, was lost with the power. Its own trailers say what they said.
     fn adopt(&mut self, no: ExtentNo, told: bool) -> Result<(), RecoverError> {
-        let Some((scanned, file)) = self.scan(no)? else { return Ok(()) };
+        let Some((scanned, file)) = self.scan(no, u64::MAX)? else { return Ok(()) };
         let Some(first) = scanned.first.clone() else { return Ok(()) };
         self.notes
             .push(format!("the journal lacks lines of extent {no}; its own trailers say what they said"));
@@ -404,10 +428,11 @@ impl Recovery {
         self.keep(no, (run, epoch, part), &scanned, &*file)
     }
 
-    fn scan(&mut self, no: ExtentNo) -> Result<Option<Scanned>, RecoverError> {
+    fn scan(&mut self, no: ExtentNo, limit: u64) -> Result<Option<Scanned>, RecoverError> {
         let path = self.layout.extent(no);
         let file = self.io.open(&path).map_err(at(&path))?;
-        let scanned = scan(&*file, no).map_err(at(&path))?.filter(|s| s.first.is_some());
+        let scanned = scan(&*file, no).map_err(at(&path))?.map(|s| s.up_to(limit));
+        let scanned = scanned.filter(|s| s.first.is_some());
         if scanned.is_none() {
             self.notes.push(format!("extent {no} holds no whole part and is removed"));
             self.io.remove(&path).map_err(at(&path))?;
@@ -463,7 +488,7 @@ impl Recovery {
             return Ok(());
         }
         let path = self.layout.extent(no);
-        let file = self.io.open(&path).map_err(at(&path))?;
+        let file = self.io.open_read(&path).map_err(at(&path))?;
         let mut head = vec![0; 256 * 1024];
         let n = file.read_at(&mut head, 0).map_err(at(&path))?;
         match media::container::mp4::read_init(&head[..n]) {
@@ -555,6 +580,8 @@ impl Recovery {
             created,
             runs: self.told.runs.into_values().collect(),
             pins: self.told.pins,
+            clips: self.told.clips,
+            gap_marks: self.told.gap_marks,
             protected: self.told.protected,
             inits: self.inits,
             counters,
@@ -566,14 +593,14 @@ impl Recovery {
 
 /// The index of a sealed extent: from its sidecar, else from itself.
 pub(crate) fn load_index(io: &dyn Io, layout: &Layout, no: ExtentNo, bytes: u64) -> io::Result<ExtentIndex> {
-    if let Ok(file) = io.open(&layout.sidecar(no)) {
+    if let Ok(file) = io.open_read(&layout.sidecar(no)) {
         let mut side = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut side, 0)?;
         if let Some(index) = decode_sidecar(&side, no, bytes) {
             return Ok(index);
         }
     }
-    let file = io.open(&layout.extent(no))?;
+    let file = io.open_read(&layout.extent(no))?;
     let scanned = scan(&*file, no)?;
     scanned
         .map(|s| s.index)

@@ -76,6 +76,19 @@ pub(crate) fn scan(file: &dyn FileIo, no: ExtentNo) -> io::Result<Option<Scanned
 }
 
 impl ScannedExtent {
+    /// The same with only the parts within its first bytes.
+    pub(crate) fn up_to(mut self, bytes: u64) -> Self {
+        let fits = |p: &crate::index::PartEntry| p.offset + u64::from(p.len) <= bytes;
+        let Some(beyond) = self.index.parts.iter().find(|p| !fits(p)).map(|p| p.no) else { return self };
+        self.index = self.index.before(beyond);
+        self.good_len = self.index.end_offset();
+        self.problem = Some("the rest could not be synced".to_owned());
+        if self.index.parts.is_empty() {
+            (self.first, self.last) = (None, None);
+        }
+        self
+    }
+
     fn accept(&mut self, part: &PartIndex, trailer: Trailer) {
         self.index.push(part);
         self.good_len += u64::from(part.len);

@@ -31,6 +31,8 @@ struct OpenFile {
     file: Arc<dyn FileIo>,
     /// Bytes of whole parts.
     len: u64,
+    /// Those of them that are synced.
+    synced: u64,
     touched: bool,
 }
 
@@ -39,40 +41,51 @@ struct OpenFile {
 pub(crate) struct StreamLog {
     io: Arc<dyn Io>,
     layout: Layout,
-    journal: Arc<dyn FileIo>,
+    /// `None` until a new stream's folder could be made.
+    journal: Option<Arc<dyn FileIo>>,
+    /// Bytes of all lines, those that wait included.
     journal_len: u64,
-    /// Lines written since the journal was last synced with success. After a failed sync the system may have
-    /// forgotten them while it says otherwise, so they are written again.
+    /// Lines since the journal was last synced with success. After a failed sync the system may have forgotten them
+    /// while it says otherwise, and after a failed write they are there in part: so they are written again.
     journal_tail: Vec<u8>,
     rewrite: bool,
     journal_touched: bool,
     dir_touched: bool,
     open: Option<OpenFile>,
-    /// The extent that ended with an error: what was queued for it before that was known is let go.
-    abandoned: Option<ExtentNo>,
+    /// Extents up to this one have ended, the last of them maybe with an error: what was queued for it before that was
+    /// known is let go.
+    abandoned: ExtentNo,
     /// Files of extents sealed since the last sync.
     sealed: Vec<Arc<dyn FileIo>>,
-    /// Seal lines of extents that are not synced yet, and of those that are. A line may reach the disk before its
-    /// extent does, and a seal is believed: so it is written only after the extent is synced.
-    unsynced_seals: Vec<Record>,
+    /// Seal lines of extents that are not synced yet, with the bytes that are, and of those that are. A line may reach
+    /// the disk before its extent does, and a seal is believed: so it is written only after the extent is synced.
+    unsynced_seals: Vec<(Record, u64)>,
     synced_seals: Vec<Record>,
+    /// The extent that was given up in this round, and its synced bytes.
+    given_up: Option<(ExtentNo, u64)>,
     /// Parts below this number are in their file.
     next_part: PartNo,
 }
 
 impl StreamLog {
-    /// Creates the folder and journal of a new stream. The first record says whose it is.
-    pub(crate) fn create(io: Arc<dyn Io>, layout: Layout, first: &Record) -> io::Result<Self> {
-        io.create_dir(layout.dir())?;
-        let journal = io.create(&layout.journal())?;
-        let mut log = Self::over(io, layout, journal, (0, PartNo(0)));
-        log.dir_touched = true;
-        log.append(first)?;
-        Ok(log)
+    /// The log of a new stream. Its folder and journal are made with the first round of the committer, and again until
+    /// they can be made: nobody waits for a volume to publish. The first record says whose it is.
+    pub(crate) fn fresh(io: Arc<dyn Io>, layout: Layout, first: &Record) -> Self {
+        let mut log = Self::made(io, layout, None, (0, PartNo(0)));
+        log.rewrite = true;
+        // Twice: nothing else tells whose the tape is, and one flipped bit must not cost all of it.
+        for _ in 0..2 {
+            log.remember(first).expect("the first line is short");
+        }
+        log
     }
 
     /// Goes on with a recovered stream: an intact journal of `journal_len` bytes and parts up to `next_part`.
     pub(crate) fn over(io: Arc<dyn Io>, layout: Layout, journal: Arc<dyn FileIo>, at: (u64, PartNo)) -> Self {
+        Self::made(io, layout, Some(journal), at)
+    }
+
+    fn made(io: Arc<dyn Io>, layout: Layout, journal: Option<Arc<dyn FileIo>>, at: (u64, PartNo)) -> Self {
         Self {
             io,
             layout,
@@ -83,10 +96,11 @@ impl StreamLog {
             journal_touched: false,
             dir_touched: false,
             open: None,
-            abandoned: None,
+            abandoned: ExtentNo(0),
             sealed: Vec::new(),
             unsynced_seals: Vec::new(),
             synced_seals: Vec::new(),
+            given_up: None,
             next_part: at.1,
         }
     }
@@ -110,54 +124,98 @@ impl StreamLog {
         }
     }
 
-    fn append(&mut self, record: &Record) -> io::Result<()> {
+    /// Takes a line that is written with the next round that can write, after an error as well.
+    pub(crate) fn remember(&mut self, record: &Record) -> io::Result<Bytes> {
         let line = Bytes::from(encode(record));
-        let len = line.len() as u64;
-        if self.journal_tail.len() > JOURNAL_TAIL_MAX {
-            return Err(io::Error::other("the journal has not been synced for too long"));
+        if self.journal_tail.len() + line.len() > JOURNAL_TAIL_MAX {
+            return Err(io::Error::other("the journal could not be written for too long"));
         }
-        self.journal_touched = true;
         self.journal_tail.extend_from_slice(&line);
-        if let Err(e) = self.journal.write_at(&[line], self.journal_len) {
-            // A half-written line must not stand before the next one.
-            let _ = self.journal.truncate(self.journal_len);
-            self.journal_tail.truncate(self.journal_tail.len() - len as usize);
-            return Err(e);
-        }
-        self.journal_len += len;
-        Ok(())
+        self.journal_len += line.len() as u64;
+        Ok(line)
     }
 
-    /// Writes what the last rounds left: lines that a failed sync may have lost, and seals of synced extents.
+    fn append(&mut self, record: &Record) -> io::Result<()> {
+        let at = self.journal_len;
+        let line = self.remember(record)?;
+        let Some(journal) = self.journal.as_ref().filter(|_| !self.rewrite) else { return Ok(()) };
+        self.journal_touched = true;
+        let written = journal.write_at(&[line], at);
+        self.rewrite = written.is_err();
+        if self.rewrite && planted(Bug::ForgetLines) {
+            self.rewrite = false;
+            self.journal_tail.truncate(self.journal_tail.len() - (self.journal_len - at) as usize);
+            self.journal_len = at;
+        }
+        written
+    }
+
+    /// Notes what is not written because something before it failed: lines wait, media is let go.
+    pub(crate) fn skip(&mut self, op: &Op) {
+        match op {
+            Op::Journal(record) if !planted(Bug::ForgetLines) => {
+                if let Err(error) = self.remember(record) {
+                    tracing::error!(%error, ?record, "a line of the journal is lost");
+                }
+                self.rewrite = true;
+            }
+            Op::Create { no, .. } => self.abandoned = *no,
+            Op::Part(part) => self.abandoned = self.abandoned.max(part.extent),
+            Op::Journal(_) | Op::Seal { .. } | Op::Ack(_) => {}
+        }
+    }
+
+    /// Writes what the last rounds left: lines that could not be written or that a failed sync may have lost, and seals
+    /// of synced extents.
     pub(crate) fn catch_up(&mut self) -> io::Result<()> {
         if self.rewrite {
+            let journal = self.open_journal()?;
             let tail = Bytes::copy_from_slice(&self.journal_tail);
             self.journal_touched = true;
-            self.journal.write_at(&[tail], self.journal_len - self.journal_tail.len() as u64)?;
+            journal.write_at(&[tail], self.journal_len - self.journal_tail.len() as u64)?;
             self.rewrite = false;
         }
+        let mut outcome = Ok(());
         for record in std::mem::take(&mut self.synced_seals) {
-            self.append(&record)?;
+            outcome = outcome.and(self.append(&record));
         }
-        Ok(())
+        outcome
+    }
+
+    fn open_journal(&mut self) -> io::Result<Arc<dyn FileIo>> {
+        if let Some(journal) = &self.journal {
+            return Ok(journal.clone());
+        }
+        self.io.create_dir(self.layout.dir())?;
+        let path = self.layout.journal();
+        let made = match self.io.create(&path) {
+            // An attempt that failed made it all the same; the folder has a name of its own, so it is ours.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.io.open(&path),
+            made => made,
+        }?;
+        self.dir_touched = true;
+        self.journal = Some(made.clone());
+        Ok(made)
     }
 
     fn begin(&mut self, no: ExtentNo, init: &Bytes, record: &Record) -> io::Result<()> {
         // Until the file is there, its parts have nowhere to go.
-        self.abandoned = Some(no);
+        self.abandoned = no;
         let file = self.io.create(&self.layout.extent(no))?;
         self.dir_touched = !planted(Bug::SkipDirSync);
-        file.write_at(std::slice::from_ref(init), 0)?;
-        self.open = Some(OpenFile { no, file, len: init.len() as u64, touched: true });
-        self.abandoned = None;
+        if let Err(error) = file.write_at(std::slice::from_ref(init), 0) {
+            let _ = self.io.remove(&self.layout.extent(no));
+            return Err(error);
+        }
+        self.open = Some(OpenFile { no, file, len: init.len() as u64, synced: 0, touched: true });
         self.append(record)
     }
 
     fn part(&mut self, part: &Arc<Part>) -> io::Result<()> {
-        if self.abandoned == Some(part.extent) {
+        let open = self.open.as_mut().filter(|o| o.no == part.extent && o.len == part.offset);
+        if open.is_none() && part.extent <= self.abandoned {
             return Ok(());
         }
-        let open = self.open.as_mut().filter(|o| o.no == part.extent && o.len == part.offset);
         let open = open.ok_or_else(|| io::Error::other("the part does not continue the open extent"))?;
         open.touched = true;
         if let Err(e) = open.file.write_at(&part.chunks, part.offset) {
@@ -181,12 +239,16 @@ impl StreamLog {
             let _ = self.append(&line);
             return;
         }
-        self.unsynced_seals.push(line);
+        self.unsynced_seals.push((line, open.synced));
     }
 
     /// Notes that everything taken by [`StreamLog::take_dirty`] is on the disk.
     pub(crate) fn synced(&mut self) {
-        self.synced_seals.append(&mut self.unsynced_seals);
+        self.synced_seals.extend(self.unsynced_seals.drain(..).map(|(line, _)| line));
+        self.given_up = None;
+        if let Some(open) = &mut self.open {
+            open.synced = open.len;
+        }
         if !self.rewrite {
             self.journal_tail.clear();
         }
@@ -196,6 +258,15 @@ impl StreamLog {
     pub(crate) fn not_synced(&mut self) {
         self.rewrite = !planted(Bug::TrustJournal);
         self.dir_touched = true;
+        let sealed = self.unsynced_seals.drain(..).filter_map(|(line, synced)| match line {
+            Record::Seal { extent, .. } => Some((extent, synced)),
+            _ => None,
+        });
+        // The last line about an extent counts.
+        for (extent, bytes) in sealed.chain(self.given_up.take()).collect::<Vec<_>>() {
+            let suspect = Some("it could not be synced".to_owned());
+            let _ = self.append(&Record::Seal { extent, bytes, facts: None, suspect });
+        }
     }
 
     /// Whether seal lines wait to be written.
@@ -207,10 +278,10 @@ impl StreamLog {
     /// the next recovery.
     pub(crate) fn abandon(&mut self, why: &io::Error) {
         if let Some(open) = self.open.take() {
-            self.abandoned = Some(open.no);
             if open.touched {
                 self.sealed.push(open.file);
             }
+            self.given_up = Some((open.no, open.synced));
             let record = Record::Seal {
                 extent: open.no,
                 bytes: open.len,
@@ -230,6 +301,7 @@ impl StreamLog {
             self.io.rename(&draft, &self.layout.sidecar(index.no))
         };
         if let Err(error) = write() {
+            let _ = self.io.remove(&draft);
             tracing::debug!(%error, extent = index.no.0, "the index of a sealed extent is not cached");
         }
     }
@@ -245,7 +317,7 @@ impl StreamLog {
             }
         }
         if std::mem::take(&mut self.journal_touched) && !planted(Bug::SkipJournalSync) {
-            dirty.files.push(self.journal.clone());
+            dirty.files.extend(self.journal.clone());
         }
         dirty
     }

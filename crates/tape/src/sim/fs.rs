@@ -1,7 +1,7 @@
 //! A file system in memory with a page cache that can be lost: what was synced survives a power cut, of the rest
 //! any sectors and any names may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,10 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 
 use super::{FaultAt, Hits};
-use crate::log::{FileIo, Io};
+use crate::log::{FileIo, Io, Space};
 
 /// What a disk writes at once.
 const SECTOR: usize = 512;
+/// Bytes of the volume.
+const CAPACITY: u64 = 64 << 20;
+/// What it says its size is, so that the reserve is 8 KiB: some forty journal lines.
+const RESERVE_OF: u64 = 512 * 1024;
 
 /// Kinds of operations that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +66,9 @@ struct Disk {
     down: bool,
     /// While set, operations fail this way with a probability of one in four.
     weather: Option<FaultAt>,
+    /// Bytes that fit, and files.
+    capacity: u64,
+    files_max: usize,
     hits: Hits,
 }
 
@@ -121,6 +128,17 @@ impl Disk {
         }
     }
 
+    /// Bytes of all files that have a name.
+    fn used(&self) -> u64 {
+        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        named.iter().map(|n| self.nodes[*n].cached.len() as u64).sum()
+    }
+
+    /// Bytes that a file may grow by.
+    fn room(&self) -> u64 {
+        self.capacity.saturating_sub(self.used())
+    }
+
     /// What the disk holds after the power went: synced bytes, and any sectors and names of the rest.
     fn lose_power(&mut self) {
         for i in 0..self.nodes.len() {
@@ -172,6 +190,8 @@ impl SimIo {
             crash_in: None,
             down: false,
             weather: None,
+            capacity: CAPACITY,
+            files_max: usize::MAX,
             hits: Hits::default(),
         })))
     }
@@ -193,6 +213,19 @@ impl SimIo {
         self.lock().weather = fault;
     }
 
+    /// Lets the volume have no more room than for this many bytes and files beside those that are there.
+    pub(super) fn fill(&self, bytes: u64, files: usize) {
+        let mut disk = self.lock();
+        disk.capacity = disk.used() + bytes;
+        disk.files_max = disk.names.len() + files;
+    }
+
+    /// Gives the volume its size back.
+    pub(super) fn empty(&self) {
+        let mut disk = self.lock();
+        (disk.capacity, disk.files_max) = (CAPACITY, usize::MAX);
+    }
+
     /// A point outside the file system at which the machine may go down.
     pub(super) fn insert(&self) -> io::Result<()> {
         self.lock().simple(Site::Insert)
@@ -212,6 +245,7 @@ impl SimIo {
         }
         disk.down = false;
         disk.weather = None;
+        (disk.capacity, disk.files_max) = (CAPACITY, usize::MAX);
     }
 
     pub(super) fn hits(&self) -> Hits {
@@ -222,11 +256,17 @@ impl SimIo {
 impl FileIo for SimFile {
     fn write_at(&self, chunks: &[Bytes], offset: u64) -> io::Result<()> {
         let mut disk = self.disk.lock().expect("the simulator is single-threaded");
-        let fault = disk.enter(Site::Write)?;
+        let mut fault = disk.enter(Site::Write)?;
         let mut bytes: Vec<u8> = chunks.iter().flat_map(|c| c.iter().copied()).collect();
+        let end = disk.nodes[self.node].cached.len().max(offset as usize + bytes.len());
+        if (end - disk.nodes[self.node].cached.len()) as u64 > disk.room() {
+            fault = fault.or(Some(FaultAt::Full));
+        }
         if fault.is_some() {
             // A failed write may have written some of it.
-            let kept = disk.rng.usize(0..=bytes.len());
+            let fits =
+                (disk.nodes[self.node].cached.len() as u64 + disk.room()).saturating_sub(offset) as usize;
+            let kept = disk.rng.usize(0..=bytes.len()).min(fits);
             bytes.truncate(kept);
         }
         let (from, to) = (offset as usize, offset as usize + bytes.len());
@@ -263,6 +303,16 @@ impl FileIo for SimFile {
         node.cached.resize(len, 0);
         node.dirty.retain(|d| d.0 < len);
         // The shorter length reaches the disk with the next sync; until then the old tail may come back.
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let mut disk = self.disk.lock().expect("the simulator is single-threaded");
+        disk.simple(Site::Write)?;
+        if len > disk.room() + disk.nodes[self.node].cached.len() as u64 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.nodes[self.node].cached.resize(len as usize, 0);
         Ok(())
     }
 
@@ -303,6 +353,9 @@ impl Io for SimIo {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         disk.simple(Site::Create)?;
+        if disk.names.len() >= disk.files_max {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         disk.nodes.push(Node::default());
         let node = disk.nodes.len() - 1;
         disk.names.insert(path.to_owned(), node);
@@ -316,6 +369,16 @@ impl Io for SimIo {
         }
         let node = *disk.names.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(SimFile { disk: self.0.clone(), node }))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn FileIo>> {
+        self.open(path)
+    }
+
+    fn space(&self, _: &Path) -> io::Result<Space> {
+        let disk = self.lock();
+        let files = disk.files_max.saturating_sub(disk.names.len()) as u64;
+        Ok(Space { total: RESERVE_OF, free: disk.room(), files: Some(files) })
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fs::SimIo;
 use crate::ids::{PartNo, RunId};
-use crate::journal::KeptExtent;
+use crate::journal::{EndReason, KeptExtent};
 use crate::log::{Io, Layout, load_index, verify_stream};
 use crate::part::Part;
 use crate::run::ExtentInfo;
@@ -26,6 +26,8 @@ pub(crate) struct Oracle {
     doubtful: BTreeSet<(RunId, PartNo)>,
     /// Assets whose journal line was acknowledged.
     kept: BTreeSet<Uuid>,
+    /// Runs whose end was written before an acknowledged line, and why they ended.
+    ends: BTreeMap<RunId, EndReason>,
     let_go: BTreeSet<Uuid>,
     /// What clips show: extents by run, first and last part.
     pinned: BTreeMap<Uuid, Vec<(RunId, PartNo, PartNo)>>,
@@ -87,6 +89,14 @@ impl Oracle {
         self.let_go.insert(*asset);
     }
 
+    pub(super) fn keeps(&self, asset: Uuid) -> bool {
+        self.kept.contains(&asset)
+    }
+
+    pub(super) fn ends(&mut self, ends: Vec<(RunId, EndReason)>) {
+        self.ends.extend(ends);
+    }
+
     /// The stream's folder is gone: fine as long as nothing of it was acknowledged.
     pub(super) fn nothing_was_promised(&self) -> Result<(), String> {
         match self.durable.is_empty() && self.kept.is_empty() {
@@ -106,9 +116,12 @@ impl Oracle {
     ) -> Result<(), String> {
         let io: Arc<dyn Io> = Arc::new(sim.clone());
         let layout = Layout::new(tape, id);
-        let findings = verify_stream(&io, tape, id).map_err(|e| format!("verify: {e}"))?;
+        let findings = verify_stream(&io, tape, id, crate::log::Written::Nobody, &mut |_| ())
+            .map_err(|e| format!("verify: {e}"))?;
         let tainted = state.runs.iter().flat_map(|r| &r.extents).any(|e| sim.tainted(&layout.extent(e.no)));
-        if let Some(f) = findings.first().filter(|_| !tainted) {
+        let ground = |f: &&crate::log::Finding| f.file.extension().is_none_or(|e| e != "idx");
+        // Cached indexes are not synced.
+        if let Some(f) = findings.iter().find(ground).filter(|_| !tainted) {
             return Err(format!("verify: {f:?}"));
         }
         let shown = self.shown(sim, &layout, state)?;
@@ -136,6 +149,15 @@ impl Oracle {
             .collect();
         if let Some(lost) = self.kept.iter().find(|a| !assets.contains(a)) {
             return Err(format!("acknowledged journal line for {lost} is lost"));
+        }
+        let end = |run: &RunId| state.runs.iter().find(|r| r.id == *run).and_then(|r| r.ended);
+        if let Some((run, reason)) =
+            self.ends.iter().find(|(id, reason)| end(id).is_some_and(|e| e != **reason))
+        {
+            return Err(format!(
+                "run {run} ended for {reason:?} and is told to have ended for {:?}",
+                end(run)
+            ));
         }
         self.deleted.retain(|p| !shown.contains(p));
         self.durable.retain(|p| !self.deleted.contains(p));

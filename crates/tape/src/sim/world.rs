@@ -1,6 +1,6 @@
 //! The history of one seed: a few streams on one volume, publishing, cutting, committing, crashing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::ids::{ExtentNo, PartNo, RunId, StreamId};
 use crate::journal::{EndReason, KeptExtent, Record, SpanRecord};
 use crate::live::{Assembler, AssemblerConfig, Ring, RingLimits};
 use crate::log::{
-    Durability, Fault, Io, Layout, Op, RecoverError, Share, StreamLog, commit, draft, load_index, recover,
+    Disk, Durability, Fault, Io, Layout, Op, RecoverError, Reserve, Share, StreamLog, commit, draft,
+    load_index, recover,
 };
 use crate::plant::{Bug, planted};
 use crate::publisher::{Arrival, PublisherInfo};
@@ -27,10 +28,12 @@ use crate::state::{Effects, Live, State, Touched, Viewers, orders};
 
 const STREAMS_MAX: usize = 3;
 const STEPS: usize = 60;
+const DATA: &str = "/data";
 /// Small figures, so that a short history crosses every boundary.
 const CONFIG: AssemblerConfig = AssemblerConfig {
     part_ns: 500_000_000,
     extent_ns: 4_000_000_000,
+    rotate_ns: 4_000_000_000,
     extent_bytes_max: 200_000,
     grid: GridConfig { segment_ns: 2_000_000_000, first_max_ns: 3_000_000_000 },
 };
@@ -52,14 +55,20 @@ struct Tape {
     oracle: Oracle,
 }
 
+impl Tape {
+    /// Whether the committer has something to do for it, or tries again.
+    fn waits(&self) -> bool {
+        !self.queue.is_empty() || self.state.halted.is_some()
+    }
+}
+
 pub(super) struct World {
     rng: fastrand::Rng,
     sim: SimIo,
-    io: Arc<dyn Io>,
+    disk: Disk,
     dir: PathBuf,
     tapes: Vec<Tape>,
     clock_ms: i64,
-    durability: Durability,
 }
 
 fn ring(written: PartNo) -> Ring {
@@ -85,13 +94,14 @@ impl World {
             oracle: Oracle::default(),
         });
         let tapes = tapes.collect();
+        let durability = if rng.u8(0..8) == 0 { Durability::Extent } else { Durability::Part };
+        let reserve = Reserve::open(io.clone(), Path::new(DATA));
         Self {
             sim,
-            io,
+            disk: Disk { io, durability, reserve },
             dir: PathBuf::from("/tape"),
             tapes,
             clock_ms: 0,
-            durability: if rng.u8(0..8) == 0 { Durability::Extent } else { Durability::Part },
             rng,
         }
     }
@@ -112,28 +122,71 @@ impl World {
                 if self.sim.is_down() {
                     break;
                 }
-                self.step();
+                self.step()?;
             }
             self.crash(fault)?;
         }
         Ok(self.sim.hits())
     }
 
-    fn step(&mut self) {
+    fn step(&mut self) -> Result<(), String> {
         let i = self.rng.usize(0..self.tapes.len());
         match self.rng.u8(0..32) {
             0..14 => self.push(i),
             14..22 => self.commit(),
             24 => self.cut(i),
-            25 => self.pin(i),
+            25 => drop(self.pin(i)),
             22 => self.expire(i),
             23 => self.erase(i),
             26 => self.unpublish(i),
             27 => self.change(i),
             28 => self.jump(i),
+            29 if self.rng.u8(0..4) == 0 => return self.full_volume(),
             29 => self.weather(),
             30 => self.clock_ms += self.rng.i64(0..3000),
             _ => self.flush(i),
+        }
+        Ok(())
+    }
+
+    /// Other programs, or the recording, fill the volume, and some of it is freed again. Meanwhile the journal can be
+    /// written, and afterwards recording goes on.
+    fn full_volume(&mut self) -> Result<(), String> {
+        self.sim.weather(None);
+        // What was let go a moment ago and is not taken back yet keeps nothing.
+        if !self.disk.reserve.take_back() {
+            return Ok(());
+        }
+        self.sim.fill(self.rng.u64(0..40_000), self.rng.usize(0..6));
+        for _ in 0..self.rng.usize(1..12) {
+            let i = self.rng.usize(0..self.tapes.len());
+            self.push(i);
+            if self.rng.bool() {
+                self.commit();
+            }
+        }
+        for _ in 0..3 {
+            self.commit_all();
+        }
+        let asked: Vec<Uuid> = (0..self.tapes.len()).filter_map(|i| self.pin(i)).collect();
+        let ends: Vec<_> = self.tapes.iter().map(|t| t.state.ends()).collect();
+        self.commit_all();
+        if self.sim.is_down() {
+            return Ok(());
+        }
+        if let Some(left) = asked.iter().find(|a| !self.tapes.iter().any(|t| t.oracle.keeps(**a))) {
+            return Err(format!("on a full volume the journal line for {left} could not be written"));
+        }
+        for (tape, ends) in self.tapes.iter_mut().zip(ends).filter(|(t, _)| t.log.is_some()) {
+            tape.oracle.ends(ends);
+        }
+        self.sim.empty();
+        for _ in 0..3 {
+            self.commit_all();
+        }
+        match self.tapes.iter().find(|t| t.state.halted.is_some()).filter(|_| !self.sim.is_down()) {
+            Some(tape) => Err(format!("{} does not record although there is space again", tape.name)),
+            None => Ok(()),
         }
     }
 
@@ -153,9 +206,6 @@ impl World {
         let seed = self.rng.u64(..);
         let until = self.clock_ms + self.rng.i64(300..2000);
         let tape = &mut self.tapes[i];
-        if tape.log.is_none() {
-            return;
-        }
         let mut effects = Effects::default();
         if tape.source.is_none() {
             let source = Source::new(seed);
@@ -186,7 +236,7 @@ impl World {
         self.take(i, effects);
     }
 
-    /// Makes the stream's folder, as the first publish does.
+    /// Begins the stream's tape, as the first publish does.
     fn ensure(&mut self, i: usize) {
         let created = self.now().wall;
         let tape = &mut self.tapes[i];
@@ -195,11 +245,7 @@ impl World {
         }
         let record = Record::Stream { format: 1, id: tape.id, name: tape.name.clone(), created };
         let layout = Layout::new(&self.dir, tape.id);
-        match StreamLog::create(self.io.clone(), layout, &record) {
-            Ok(log) => tape.log = Some(log),
-            // Another attempt makes another folder.
-            Err(_) => tape.id = StreamId(Uuid::from_u128(tape.id.0.as_u128() + 1)),
-        }
+        tape.log = Some(StreamLog::fresh(self.disk.io.clone(), layout, &record));
     }
 
     fn take(&mut self, i: usize, effects: Effects) {
@@ -259,31 +305,32 @@ impl World {
     }
 
     /// A clip of a random stretch of a random run.
-    fn pin(&mut self, i: usize) {
+    fn pin(&mut self, i: usize) -> Option<Uuid> {
         let asset = Uuid::from_u128(u128::from(self.rng.u64(..)));
         let tape = &mut self.tapes[i];
         if tape.log.is_none() || tape.state.runs.is_empty() {
-            return;
+            return None;
         }
         let run = &tape.state.runs[self.rng.usize(0..tape.state.runs.len())];
         // What is not durable yet may be lost, and its clip with it.
         let durable: Vec<&ExtentInfo> = run.extents.iter().filter(|e| e.last_part < tape.durable).collect();
-        let (Some(first), Some(last)) = (durable.first(), durable.last()) else { return };
+        let (Some(first), Some(last)) = (durable.first(), durable.last()) else { return None };
         let length = last.end.since_ns(first.start);
         if length <= 0 {
-            return;
+            return None;
         }
         let start = first.start.plus_ns(self.rng.i64(0..length));
         let end = start.plus_ns(self.rng.i64(1..3_000_000_000)).min(last.end);
         let spans = vec![SpanRecord { run: run.id, start, end }];
         if tape.state.is_going(&spans[0]) {
-            return;
+            return None;
         }
         let holds = |e: &&&ExtentInfo| e.end > start && e.start < end;
         let parts = durable.iter().filter(holds).map(|e| (run.id, e.first_part, e.last_part)).collect();
         tape.oracle.pinned(asset, parts);
         tape.state.pins.insert(asset, spans.clone());
-        self.ask(i, asset, Record::Pin { asset, spans });
+        self.ask(i, asset, Record::Pin { asset, spans, asked: None });
+        Some(asset)
     }
 
     /// Retention takes the oldest extents, as far as nobody holds them.
@@ -327,8 +374,10 @@ impl World {
         let Ok(touched) = tape.state.touched(&[SpanRecord { run: run.id, start, end }], now) else { return };
         tape.state.retained.going.extend(touched.iter().map(|t| t.extent.no));
         let layout = Layout::new(&self.dir, tape.id);
-        let Some(kept) = copies(&*self.io, &layout, &mut tape.state, &touched) else { return };
-        if touched.is_empty() || (!planted(Bug::SkipCopyDirSync) && self.io.sync_dir(layout.dir()).is_err()) {
+        let Some(kept) = copies(&*self.disk.io, &layout, &mut tape.state, &touched) else { return };
+        if touched.is_empty()
+            || (!planted(Bug::SkipCopyDirSync) && self.disk.io.sync_dir(layout.dir()).is_err())
+        {
             return;
         }
         tape.oracle.erasing(&touched.iter().map(|t| (t.run, t.extent)).collect::<Vec<_>>(), &kept);
@@ -348,17 +397,17 @@ impl World {
         let (_, touched, kept) = tape.erasing.swap_remove(at);
         let layout = Layout::new(&self.dir, tape.id);
         for k in &kept {
-            if self.io.rename(&layout.extent_draft(k.extent), &layout.extent(k.extent)).is_err() {
+            if self.disk.io.rename(&layout.extent_draft(k.extent), &layout.extent(k.extent)).is_err() {
                 return;
             }
         }
-        if self.io.sync_dir(layout.dir()).is_err() {
+        if self.disk.io.sync_dir(layout.dir()).is_err() {
             return;
         }
         tape.state.erased(&touched, &kept, now);
         for t in &touched {
-            let _ = self.io.remove(&layout.extent(t.extent.no));
-            let _ = self.io.remove(&layout.sidecar(t.extent.no));
+            let _ = self.disk.io.remove(&layout.extent(t.extent.no));
+            let _ = self.disk.io.remove(&layout.sidecar(t.extent.no));
         }
     }
 
@@ -370,8 +419,8 @@ impl World {
         let layout = Layout::new(&self.dir, tape.id);
         for no in extents {
             // What an error or a crash leaves, recovery unlinks.
-            let _ = self.io.remove(&layout.extent(no));
-            let _ = self.io.remove(&layout.sidecar(no));
+            let _ = self.disk.io.remove(&layout.extent(no));
+            let _ = self.disk.io.remove(&layout.sidecar(no));
         }
     }
 
@@ -384,15 +433,22 @@ impl World {
 
     /// One round of the committer over some of the streams: the others' disks are slow.
     fn commit(&mut self) {
-        let now = self.now().mono;
         let all = self.rng.bool();
-        let picked: Vec<usize> = (0..self.tapes.len()).filter(|_| all || self.rng.bool()).collect();
+        let picked = (0..self.tapes.len()).filter(|_| all || self.rng.bool()).collect();
+        self.commit_some(picked);
+    }
+
+    fn commit_all(&mut self) {
+        self.commit_some((0..self.tapes.len()).collect());
+    }
+
+    fn commit_some(&mut self, picked: Vec<usize>) {
         let mut outcomes = Vec::new();
         let mut chosen: Vec<(usize, &mut Tape)> = self
             .tapes
             .iter_mut()
             .enumerate()
-            .filter(|(i, t)| picked.contains(i) && t.log.is_some() && !t.queue.is_empty())
+            .filter(|(i, t)| picked.contains(i) && t.log.is_some() && t.waits())
             .collect();
         let numbers: Vec<usize> = chosen.iter().map(|c| c.0).collect();
         let mut shares: Vec<Share<'_>> = chosen
@@ -403,7 +459,7 @@ impl World {
                 log: t.log.as_mut().expect("filtered above"),
             })
             .collect();
-        commit(&*self.io, self.durability, &mut shares, &mut |s, outcome| outcomes.push((s, outcome)));
+        commit(&mut self.disk, &mut shares, &mut |s, outcome| outcomes.push((s, outcome)));
         for (s, outcome) in outcomes {
             let i = numbers[s];
             let tape = &mut self.tapes[i];
@@ -413,7 +469,7 @@ impl World {
                 tape.oracle.lost();
             }
             self.with_live(i, |state, effects| {
-                state.committed(&outcome, now, effects);
+                state.committed(&outcome, effects);
             });
         }
         for i in 0..self.tapes.len() {
@@ -456,11 +512,12 @@ impl World {
         if self.rng.u8(0..3) == 0 {
             self.sim.plan_crash(self.rng.u64(0..8), fault);
             for tape in &self.tapes {
-                let _ = recover(&self.io, &self.dir, tape.id);
+                let _ = recover(&self.disk.io, &self.dir, tape.id);
             }
             self.sim.reboot();
         }
         self.sim.plan_crash(u64::MAX, fault);
+        self.disk.reserve = Reserve::open(self.disk.io.clone(), Path::new(DATA));
         for i in 0..self.tapes.len() {
             self.recover(i)?;
         }
@@ -473,7 +530,7 @@ impl World {
         tape.unlinking.clear();
         tape.erasing.clear();
         tape.oracle.lost();
-        let found = match recover(&self.io, &self.dir, tape.id) {
+        let found = match recover(&self.disk.io, &self.dir, tape.id) {
             Ok(found) => Some(found),
             Err(RecoverError::Nameless { .. }) => None,
             Err(RecoverError::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use media::{Packet, TrackConfig, TrackKind};
 
-use super::{Effects, Live, MakeAssembler, State};
+use super::{Effects, Joint, Live, MakeAssembler, State};
 use crate::gap::GapReason;
 use crate::journal::EndReason;
 use crate::live::{LivePacket, Opening};
@@ -31,7 +31,6 @@ impl Live {
             assembler: None,
             deferred: None,
             shift_s: 0,
-            not_before: Duration::ZERO,
             dropped: 0,
             rate: VecDeque::new(),
         }
@@ -50,20 +49,17 @@ impl Live {
     }
 
     /// The packet on the run's timeline.
-    fn shifted(&self, mut packet: Packet) -> Packet {
+    pub(super) fn shifted(&self, mut packet: Packet) -> Packet {
         let scale =
             self.tracks.iter().find(|t| t.id == packet.track).map_or(0, |t| i64::from(t.timescale.hz()));
         packet.dts = packet.dts.saturating_add(self.shift_s.saturating_mul(scale));
         packet
     }
 
-    fn has_video(&self) -> bool {
-        self.tracks.iter().any(|t| t.kind() == TrackKind::Video)
-    }
-
+    /// Whether players can begin at the packet: a key frame of the main pictures, which the others go along with.
     fn is_entry(&self, packet: &Packet) -> bool {
-        let video = self.tracks.iter().any(|t| t.id == packet.track && t.kind() == TrackKind::Video);
-        packet.rap.is_rap() && (video || !self.has_video())
+        let main = self.tracks.iter().find(|t| t.kind() == TrackKind::Video);
+        packet.rap.is_rap() && main.is_none_or(|main| main.id == packet.track)
     }
 }
 
@@ -114,21 +110,28 @@ impl State {
         let Some(live) = self.live.as_mut() else { return };
         live.last = now;
         live.count(packet.data.len() as u64, now.mono);
+        let mut joint = Joint::Anew;
         if live.assembler.is_some() {
-            self.push_into_run(packet, now, effects);
-            return;
+            let entry = live.is_entry(&packet);
+            if !(entry && self.halted.is_none() && self.is_passing()) {
+                return self.push_into_run(packet, now, effects);
+            }
+            // Recording goes on with this key frame; all before it has been shown.
+            self.end_passing(effects);
+            joint = Joint::Seamless;
+        } else if self.halted.is_some() && self.replay.is_some() {
+            self.begin_passing(make, effects);
+            return self.push_into_run(packet, now, effects);
         }
-        if now.mono < live.not_before {
-            // The volume failed a moment ago: viewers go on, the recording waits.
-            let packet = live.shifted(packet);
-            self.show(&packet, 0);
-            return;
-        }
+        let Some(live) = self.live.as_mut() else { return };
         let tracks = live.tracks.clone();
         live.opening.push(packet, &tracks, now);
         if live.opening.ready(&tracks, now.mono) {
             let held: Vec<_> = live.opening.release().collect();
-            self.begin_run(make, effects);
+            match self.halted {
+                Some(_) => self.begin_passing(make, effects),
+                None => self.begin_run(joint, make, effects),
+            }
             for (packet, arrived) in held {
                 self.push_into_run(packet, arrived, effects);
             }
@@ -151,8 +154,9 @@ impl State {
             }
         }
         self.take(packet, now, effects);
-        if effects.closed && self.ring.unwritten_bytes() > BACKLOG_BYTES_MAX {
-            self.end_run(EndReason::Gap(GapReason::Backlog), effects);
+        if effects.closed && !self.is_passing() && self.ring.unwritten_bytes() > BACKLOG_BYTES_MAX {
+            self.finish_run(EndReason::Gap(GapReason::Backlog), effects);
+            self.halt(GapReason::Backlog);
         }
     }
 
@@ -163,7 +167,7 @@ impl State {
         let sample = assembler.next_sample(packet.track).unwrap_or(0);
         match assembler.push(packet.clone(), now) {
             Ok(Some(steps)) => {
-                self.show(&packet, sample);
+                self.show(&packet, sample, now);
                 self.apply(steps, effects);
             }
             Ok(None) => live.dropped += 1,
@@ -172,19 +176,23 @@ impl State {
     }
 
     /// Puts a packet before live viewers.
-    fn show(&mut self, packet: &Packet, sample: u64) {
+    fn show(&mut self, packet: &Packet, sample: u64, arrived: Arrival) {
         let Some(live) = self.live.as_ref() else { return };
         let Some(scale) = live.tracks.iter().find(|t| t.id == packet.track).map(|t| t.timescale) else {
             return;
         };
-        let run = self.runs.last().filter(|r| r.ended.is_none()).map_or(self.next_run, |r| r.id);
+        let shift_s = live.shift_s;
+        let (tracks, entry) = (live.tracks.clone(), live.is_entry(packet));
+        let run = self.run().id;
         let live = LivePacket {
             seq: 0,
             run,
             sample,
             at: scale.media(packet.dts),
-            entry: live.is_entry(packet),
-            tracks: live.tracks.clone(),
+            entry,
+            tracks,
+            shift_s,
+            arrived,
             packet: packet.clone(),
         };
         self.ring.push_packet(live);

@@ -3,6 +3,7 @@
 
 mod erase;
 mod ingest;
+mod passing;
 mod retain;
 mod runs;
 
@@ -18,21 +19,22 @@ use crate::clock::WallMap;
 use crate::gap::GapReason;
 use crate::ids::{ExtentNo, InitId, PartNo, RunId};
 use crate::index::ExtentIndex;
-use crate::journal::{EndReason, Record, SpanRecord};
+use crate::journal::{AskedClip, EndReason, Record, SpanRecord};
 use crate::live::{Assembler, Counters, Opening, Ring, Step};
-use crate::log::{Op, Outcome, RecoveredStream};
+use crate::log::{Op, Outcome, RecoveredStream, Room};
 use crate::part::Part;
 use crate::publisher::{Arrival, PublisherInfo};
 use crate::run::ExtentInfo;
+use crate::stream::BACKLOG_BYTES_MAX;
 
 pub(crate) use erase::{Holders, Touched, orders};
+pub(crate) use passing::GapMark;
+use passing::{Passing, SegmentStart};
 pub use retain::Viewers;
 pub(crate) use retain::{Gone, Held, Retained, without};
 pub(crate) use runs::RunState;
 
 const NS_PER_S: i64 = 1_000_000_000;
-/// After a failure of the volume, recording is tried again this much later.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Makes the assembler of a run.
 pub(crate) type MakeAssembler<'a> = &'a dyn Fn(Counters, RunId, Vec<TrackConfig>) -> Assembler;
@@ -52,8 +54,6 @@ pub(crate) struct Live {
     pub deferred: Option<Deferred>,
     /// Whole seconds that the run's timeline lies after the source's.
     pub shift_s: i64,
-    /// No new run begins before this instant.
-    pub not_before: Duration,
     /// Packets that were dropped for a decode time that does not rise or an unknown track.
     pub dropped: u64,
     /// Bytes received in each of the last stretches, for the bit rate.
@@ -65,6 +65,9 @@ pub(crate) struct Live {
 pub(crate) struct Deferred {
     pub held: Vec<(Packet, Arrival)>,
 }
+
+/// Clips as they were asked for, with what they show; those too that have a file by now and hold nothing.
+pub(crate) type Clips = BTreeMap<Uuid, (Vec<SpanRecord>, AskedClip)>;
 
 /// A known initialisation segment.
 #[derive(Debug, Clone)]
@@ -85,9 +88,21 @@ pub(crate) struct State {
     pub open: Option<Arc<ExtentIndex>>,
     pub inits: HashMap<InitId, Init>,
     pub pins: BTreeMap<Uuid, Vec<SpanRecord>>,
+    pub clips: Clips,
     pub retained: Retained,
     /// Parts that are closed and not durable yet.
     pub undurable: VecDeque<(PartNo, RunId, MediaTime)>,
+    /// Why nothing is recorded although somebody may publish.
+    pub halted: Option<GapReason>,
+    /// Runs that are shown and not recorded, as long as the ring has something of them.
+    passing: Vec<Passing>,
+    /// Changes of the reason within gaps.
+    pub gap_marks: Vec<GapMark>,
+    /// Where the newest segment begins, and the one from which a run that is only shown begins.
+    segment: Option<SegmentStart>,
+    replay: Option<SegmentStart>,
+    /// No recorded segment has a lower number than this.
+    least_msn: u64,
 }
 
 impl State {
@@ -103,8 +118,15 @@ impl State {
             open: None,
             inits: HashMap::new(),
             pins: BTreeMap::new(),
+            clips: Clips::new(),
             retained: Retained::default(),
             undurable: VecDeque::new(),
+            halted: None,
+            passing: Vec::new(),
+            gap_marks: Vec::new(),
+            segment: None,
+            replay: None,
+            least_msn: 0,
         }
     }
 
@@ -119,9 +141,20 @@ impl State {
             counters: found.counters,
             inits: inits.map(|(id, (bytes, tracks))| (id, Init { bytes, tracks })).collect(),
             pins: std::mem::take(&mut found.pins),
+            clips: std::mem::take(&mut found.clips),
+            gap_marks: std::mem::take(&mut found.gap_marks),
             ..Self::new(ring)
         }
     }
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joint {
+    /// With the frame that follows the last one shown.
+    Seamless,
+    /// After whatever there was before.
+    Anew,
 }
 
 /// What the caller does once the lock is released.
@@ -133,20 +166,28 @@ pub(crate) struct Effects {
     pub ended: Vec<RunId>,
     /// Indexes of extents sealed, for the cache.
     pub sealed: Vec<Arc<ExtentIndex>>,
+    /// Extents that turned out to be shorter than their cached index says.
+    pub cut: Vec<ExtentNo>,
     /// Readers have something new to see.
     pub closed: bool,
 }
 
 impl State {
     /// Begins a run with the announced tracks.
-    fn begin_run(&mut self, make: MakeAssembler<'_>, effects: &mut Effects) {
+    fn begin_run(&mut self, joint: Joint, make: MakeAssembler<'_>, effects: &mut Effects) {
         let id = self.next_run;
         self.next_run = id.next();
         if self.counters.part > PartNo(0) {
             self.counters.dsn += 1;
         }
         self.counters.epoch += 1;
+        self.counters.msn = self.counters.msn.max(self.least_msn);
+        self.segment = None;
+        if joint == Joint::Anew {
+            self.ring.anew(id);
+        }
         let asset = Uuid::now_v7();
+        self.shift_after_all();
         let live = self.live.as_mut().expect("only a publisher begins runs");
         let record = Record::Run {
             run: id,
@@ -155,12 +196,18 @@ impl State {
             since: live.since.wall,
             protocol: live.info.protocol.to_owned(),
         };
-        // Players stumble over decode times that begin anew: each run's timeline goes on after the one before.
-        let end = self.runs.iter().map(|r| r.closed_end.0).max().unwrap_or(0).max(0);
-        live.shift_s = (end / NS_PER_S + 1) * i64::from(end > 0);
         live.assembler = Some(make(self.counters, id, live.tracks.to_vec()));
         self.runs.push(RunState::new(id, asset));
         effects.ops.push(Op::Journal(record));
+    }
+
+    /// Players stumble over decode times that begin anew: each run's timeline goes on after the ones before.
+    fn shift_after_all(&mut self) {
+        let shown = self.passing.iter().map(|p| &p.run);
+        let end = self.runs.iter().chain(shown).map(|r| r.closed_end.0).max().unwrap_or(0).max(0);
+        if let Some(live) = &mut self.live {
+            live.shift_s = (end / NS_PER_S + 1) * i64::from(end > 0);
+        }
     }
 
     /// Applies what the assembler decided.
@@ -179,7 +226,9 @@ impl State {
                         None => run.clock = Some(WallMap::new(anchor)),
                     }
                     let run = run.id;
-                    effects.ops.push(Op::Journal(Record::Anchor { run, anchor }));
+                    if !self.is_passing() {
+                        effects.ops.push(Op::Journal(Record::Anchor { run, anchor }));
+                    }
                 }
             }
         }
@@ -191,11 +240,14 @@ impl State {
             run.segment_ended = segment_ended;
             run.edge = edge.map_or(run.edge, |e| e.max(run.edge));
             run.target_s = target;
+            self.ring.target(target.unwrap_or(0));
         }
     }
 
+    /// The run that steps come from.
     fn run(&mut self) -> &mut RunState {
-        self.runs.last_mut().expect("steps come from a run that has begun")
+        let shown = self.passing.last_mut().map(|p| &mut p.run).filter(|r| r.ended.is_none());
+        shown.or(self.runs.last_mut()).expect("steps come from a run that has begun")
     }
 
     fn extent(
@@ -206,29 +258,31 @@ impl State {
         ids: (u32, PartNo),
         effects: &mut Effects,
     ) {
+        if self.is_passing() {
+            return self.passing_extent(no, (bytes, tracks), ids);
+        }
         let init = InitId::of(&bytes);
         let init_len = u32::try_from(bytes.len()).expect("an init segment is small");
         self.open = Some(Arc::new(ExtentIndex::new(no, init_len, &tracks)));
-        self.inits.entry(init).or_insert_with(|| Init { bytes: bytes.clone(), tracks });
         let (epoch, part) = ids;
         let run = self.run();
-        run.extents.push(ExtentInfo {
-            no,
-            init,
-            epoch,
-            first_part: part,
-            last_part: PartNo(part.0.saturating_sub(1)),
-            start: MediaTime::MAX,
-            end: MediaTime::MIN,
-            bytes: u64::from(init_len),
-            sealed: false,
-            entry: false,
-        });
+        run.extents.push(ExtentInfo::begun(no, (init, init_len), ids));
         let record = Record::Extent { extent: no, run: run.id, epoch, part, init };
+        self.know_init(init, bytes.clone(), tracks);
         effects.ops.push(Op::Create { no, init: bytes, record });
     }
 
+    fn know_init(&mut self, init: InitId, bytes: Bytes, tracks: Arc<[TrackConfig]>) {
+        self.inits.entry(init).or_insert(Init { bytes, tracks });
+    }
+
     fn part(&mut self, part: Arc<Part>, effects: &mut Effects) {
+        if let Some(tracks) = self.live.as_ref().map(|l| l.tracks.clone()) {
+            self.note_segment(&part, &tracks);
+        }
+        if self.is_passing() {
+            return self.passing_part(part, effects);
+        }
         let open = self.open.as_mut().expect("an extent is open before its parts");
         Arc::make_mut(open).push(&part.index);
         let (span, bytes) = (open.span(), open.end_offset());
@@ -248,11 +302,14 @@ impl State {
         run.closed_end = run.closed_end.max(part.complete_to);
         self.undurable.push_back((part.no(), run.id, part.complete_to));
         self.ring.push_part(part.clone());
+        self.ring.age_loose(part.complete_to);
+        self.trim_passing();
         effects.ops.push(Op::Part(part));
         effects.closed = true;
     }
 
     fn seal(&mut self, no: ExtentNo, effects: &mut Effects) {
+        self.passing_seal(no);
         let Some(index) = self.open.take_if(|i| i.no == no) else { return };
         if let Some(extent) =
             self.runs.iter_mut().rev().flat_map(|r| r.extents.iter_mut().rev()).find(|e| e.no == no)
@@ -265,6 +322,19 @@ impl State {
 
     /// Ends the live run, leaving the publisher in place.
     pub(crate) fn end_run(&mut self, reason: EndReason, effects: &mut Effects) {
+        if self.is_passing() {
+            self.end_passing(effects);
+            let left = self.live.as_ref().filter(|_| self.halted.is_some()).map(|l| l.last.wall);
+            if let Some(since) = left.filter(|_| reason.gap() == GapReason::Offline) {
+                self.mark_gap(since, GapReason::Offline, effects);
+            }
+        } else {
+            self.finish_run(reason, effects);
+        }
+        (self.segment, self.replay) = (None, None);
+    }
+
+    fn finish_run(&mut self, reason: EndReason, effects: &mut Effects) {
         let Some(mut assembler) = self.live.as_mut().and_then(|l| l.assembler.take()) else { return };
         match assembler.end() {
             Ok(steps) => self.apply(steps, effects),
@@ -288,13 +358,14 @@ impl State {
         }
     }
 
+    /// The runs that have ended, and why.
+    #[cfg(feature = "sim")]
+    pub(crate) fn ends(&self) -> Vec<(RunId, EndReason)> {
+        self.runs.iter().filter_map(|r| Some((r.id, r.ended?))).collect()
+    }
+
     /// Notes how the log went. Gives the reason when recording had to stop.
-    pub(crate) fn committed(
-        &mut self,
-        outcome: &Outcome,
-        now: Duration,
-        effects: &mut Effects,
-    ) -> Option<GapReason> {
+    pub(crate) fn committed(&mut self, outcome: &Outcome, effects: &mut Effects) -> Option<GapReason> {
         self.ring.written(outcome.written);
         while let Some(&(part, run, end)) = self.undurable.front().filter(|u| u.0 < outcome.durable) {
             debug_assert!(part < outcome.durable);
@@ -303,43 +374,56 @@ impl State {
             }
             self.undurable.pop_front();
         }
-        let fault = outcome.fault.as_ref()?;
-        self.lose(outcome.durable, fault.gap(), now, effects);
-        Some(fault.gap())
+        let Some(fault) = &outcome.fault else {
+            if outcome.room == Room::Some && self.ring.unwritten_bytes() <= BACKLOG_BYTES_MAX / 2 {
+                self.halted = None;
+            }
+            return None;
+        };
+        let (reason, known) = (fault.gap(), self.halted);
+        self.lose(outcome.durable, reason, effects);
+        (known != Some(reason)).then_some(reason)
     }
 
-    /// Parts from `from` on will never be durable: the run ends before them.
-    fn lose(&mut self, from: PartNo, reason: GapReason, now: Duration, effects: &mut Effects) {
+    /// Parts from `from` on will never be durable: their runs end before them.
+    fn lose(&mut self, from: PartNo, reason: GapReason, effects: &mut Effects) {
         self.ring.drop_parts(from);
         self.undurable.clear();
-        if let Some(live) = &mut self.live {
-            live.assembler = None;
-            live.not_before = now + RETRY_AFTER;
-        }
-        let Some(run) = self.runs.last_mut() else { return };
-        run.extents.retain(|e| e.first_part < from);
-        if run.ended.is_none() {
-            run.ended = Some(EndReason::Gap(reason));
-            let (run, end, reason) = (run.id, run.durable_end, EndReason::Gap(reason));
-            effects.ops.push(Op::Journal(Record::End { run, end, reason }));
-            effects.ended.push(run);
-        }
-        (run.closed_end, run.edge) = (run.durable_end, run.durable_end);
-        let (end, id) = (run.durable_end, run.id);
-        if let Some(last) = run.extents.last_mut() {
-            last.end = last.end.min(end);
+        self.halt(reason);
+        let kept = self.open.take().map(|open| open.before(from));
+        for run in
+            self.runs.iter_mut().rev().take_while(|r| r.ended.is_none() || r.durable_end < r.closed_end)
+        {
+            run.extents.retain(|e| e.first_part < from);
+            let last = run.extents.last().map(|e| e.no);
+            let kept = kept.as_ref().filter(|i| Some(i.no) == last);
+            if let Some((_, end)) = kept.and_then(ExtentIndex::span) {
+                // No frame comes after those of the last part.
+                run.durable_end = end;
+            }
+            if run.ended.is_none() {
+                run.ended = Some(EndReason::Gap(reason));
+                let (run, end, reason) = (run.id, run.durable_end, EndReason::Gap(reason));
+                effects.ops.push(Op::Journal(Record::End { run, end, reason }));
+            }
+            effects.ended.push(run.id);
+            (run.closed_end, run.edge) = (run.durable_end, run.durable_end);
+            let Some(last) = run.extents.last_mut() else { continue };
+            (last.end, last.sealed) = (last.end.min(run.durable_end), true);
             last.last_part = last.last_part.min(PartNo(from.0.saturating_sub(1)));
-            last.sealed = true;
-            if let Some(index) = self.open.take().filter(|i| i.no == last.no) {
-                let kept = index.before(from);
-                last.bytes = kept.end_offset();
-                effects.sealed.push(Arc::new(kept));
+            match kept {
+                Some(index) => {
+                    last.bytes = index.end_offset();
+                    effects.sealed.push(Arc::new(index.clone()));
+                }
+                None => effects.cut.push(last.no),
             }
         }
-        self.open = None;
         effects.closed = true;
-        if self.runs.last().is_some_and(|r| r.id == id && r.extents.is_empty()) {
-            self.runs.pop();
+        let before = self.runs.len();
+        self.runs.retain(|r| !r.extents.is_empty());
+        if let Some(since) = self.live.as_ref().map(|l| l.since.wall).filter(|_| self.runs.len() < before) {
+            self.mark_gap(since, reason, effects);
         }
     }
 }

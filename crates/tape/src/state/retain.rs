@@ -16,9 +16,12 @@ use crate::log::{Protection, RecoveredRun};
 use crate::plant::{Bug, planted};
 use crate::run::{ExtentInfo, RecordingSpan};
 
-/// Pictures are shown later than they are decoded, and leading pictures refer back: within this of an extent's begin a
-/// range may need the extent before, and an extent that begins this much after a range may belong to it.
-const REORDER_NS: i64 = 2_000_000_000;
+/// Leading pictures refer back: a range that begins within this of an extent's begin may need the extent before.
+const LEADING_NS: i64 = 1_000_000_000;
+/// Pictures may be decoded this much after they are shown, by their source's odd clock.
+const LATE_NS: i64 = 200_000_000;
+/// Stretches of removed media that are this close are one: the tracks of neighbours end at different instants.
+const GLUE_NS: i64 = 100_000_000;
 /// Stretches of removed media that are remembered apart; the two oldest become one beyond it.
 const REMOVED_MAX: usize = 4_096;
 
@@ -69,7 +72,7 @@ pub(crate) struct Doomed {
 }
 
 /// How long an extent is held for those who read it, after they did.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(20);
 /// How long readers may hold an extent in all, one after the other.
 const LEASE_MAX: Duration = Duration::from_secs(15 * 60);
 /// Extents after the one that is read which are held with it: two minutes of it, as extents usually are.
@@ -117,9 +120,8 @@ impl Retained {
         if range.start >= range.end {
             return;
         }
-        let at = self.removed.partition_point(|r| r.end.plus_ns(REORDER_NS) < range.start);
-        let touched =
-            self.removed[at..].iter().take_while(|r| r.start <= range.end.plus_ns(REORDER_NS)).count();
+        let at = self.removed.partition_point(|r| r.end.plus_ns(GLUE_NS) < range.start);
+        let touched = self.removed[at..].iter().take_while(|r| r.start <= range.end.plus_ns(GLUE_NS)).count();
         let merged =
             self.removed[at..at + touched].iter().fold(range, |a, b| a.start.min(b.start)..a.end.max(b.end));
         self.removed.splice(at..at + touched, [merged]);
@@ -143,13 +145,12 @@ impl State {
         if self.retained.protected.values().any(|p| holds(&p.spans)) {
             return Held::Protected;
         }
-        if self.retained.leases.get(&e.no).is_some_and(|l| l.holds(now)) {
-            return Held::Leased;
-        }
         let pins = self.pins.iter().filter(|(_, spans)| holds(spans) && !planted(Bug::ForgetPins));
-        match pins.map(|(asset, _)| *asset).collect::<Vec<_>>() {
-            clips if clips.is_empty() => Held::Free,
-            clips => Held::Clips(clips),
+        let clips: Vec<Uuid> = pins.map(|(asset, _)| *asset).collect();
+        match self.retained.leases.get(&e.no) {
+            _ if !clips.is_empty() => Held::Clips(clips),
+            Some(lease) if lease.holds(now) => Held::Leased,
+            _ => Held::Free,
         }
     }
 
@@ -218,6 +219,9 @@ impl State {
             run.extents.extend(kept.iter().filter(|k| k.run == run.id).map(shown));
             run.extents.sort_by_key(|e| e.first_part);
             run.find_holes();
+            if let (Some(last), Some(_)) = (run.extents.last(), run.ended) {
+                (run.edge, run.closed_end, run.durable_end) = (last.end, last.end, last.end);
+            }
             let left = run.recordings();
             let is_left = |r: &RecordingSpan| left.iter().any(|l| l.asset == r.asset);
             let lost_some = |r: &RecordingSpan| {
@@ -250,12 +254,12 @@ impl State {
 
 /// Whether a view of a span reads an extent; `after` is the one after it in the run.
 fn span_needs(span: &SpanRecord, e: &ExtentInfo, after: Option<&ExtentInfo>) -> bool {
-    if e.end > span.start && e.start < span.end.plus_ns(REORDER_NS) {
+    if e.end > span.start && e.start < span.end.plus_ns(LATE_NS) {
         return true;
     }
     // Decoding begins at a key frame, which may lie in the extent before the one in which the span begins.
     let Some(next) = after.filter(|n| e.end <= span.start && n.start < span.end) else { return false };
-    !next.entry || span.start < next.start.plus_ns(REORDER_NS)
+    !next.entry || span.start < next.start.plus_ns(LEADING_NS)
 }
 
 /// A copy as an extent of its run.

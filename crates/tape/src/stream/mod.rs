@@ -19,7 +19,7 @@ use crate::gap::Gap;
 use crate::hub::{LogEvent, Volume};
 use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 use crate::index::ExtentIndex;
-use crate::journal::{EndReason, Record, SpanRecord};
+use crate::journal::{AskedClip, EndReason, Record, SpanRecord};
 use crate::live::Assembler;
 use crate::log::{CommitSink, Fault, Layout, LogHandle, Op, Outcome};
 use crate::publisher::{Arrival, PublishError, Publisher, PublisherInfo};
@@ -170,11 +170,10 @@ impl Stream {
         let state = self.lock();
         let infos = state.runs.iter().flat_map(|run| {
             let Some(clock) = run.clock.as_ref() else { return Vec::new() };
-            let (from, to) = (clock.media(range.start), clock.media(range.end));
-            let overlaps =
-                |info: &RunInfo| clock.wall(info.end) > range.start && clock.wall(info.start) < range.end;
-            let mut infos = run.infos(|extents| overlapping(extents, &(from..to)));
-            infos.retain(overlaps);
+            let spans = clock.spans(&range, MediaTime::MIN..MediaTime::MAX);
+            let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Vec::new() };
+            let mut infos = run.infos(|extents| overlapping(extents, &(first.start..last.end)));
+            infos.retain(|info| spans.iter().any(|s| s.end > info.start && s.start < info.end));
             infos
         });
         infos.collect()
@@ -195,11 +194,14 @@ impl Stream {
     pub fn extent_of(&self, run: RunId, part: PartNo) -> Option<ExtentNo> {
         let state = self.lock();
         let holds = |e: &ExtentInfo| e.first_part <= part && part <= e.last_part;
-        let shown = || {
-            let run = state.runs.iter().rev().find(|r| r.id == run)?;
-            let after = run.extents.partition_point(|e| e.first_part <= part);
-            run.extents.get(after.checked_sub(1)?).filter(|e| holds(e)).map(|e| e.no)
+        let holder = |extents: &[ExtentInfo]| {
+            let after = extents.partition_point(|e| e.first_part <= part);
+            extents.get(after.checked_sub(1)?).filter(|e| holds(e)).map(|e| e.no)
         };
+        if let Some(shown) = state.passing_runs().find(|r| r.id == run) {
+            return holder(&shown.extents);
+        }
+        let shown = || holder(&state.runs.iter().rev().find(|r| r.id == run)?.extents);
         let doomed = || state.retained.doomed.iter().find(|d| d.run == run && holds(&d.extent));
         shown().or_else(|| doomed().map(|d| d.extent.no))
     }
@@ -214,17 +216,35 @@ impl Stream {
         Some(clock.wall(start)..last_clock.wall(last.closed_end))
     }
 
-    /// Stretches without media between runs that overlap a range.
+    /// Stretches without media that overlap a range: between runs, and up to now while somebody publishes and nothing
+    /// is recorded.
     pub fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
+        let gaps = self.lock().gaps().into_iter();
+        gaps.filter(|g| g.start < range.end && g.end > range.start).collect()
+    }
+
+    /// As [`Stream::runs`], and with them what is only in memory and on no tape: runs that are shown while nothing can
+    /// be recorded. For the live edge; what is made of them is soon gone.
+    pub fn shown_runs(&self, range: Range<WallTime>) -> Vec<RunInfo> {
+        let mut runs = self.runs(range.clone());
+        let overlaps = |r: &RunInfo| r.clock.wall(r.end) > range.start && r.wall_start() < range.end;
+        runs.extend(self.lock().passing_runs().filter(overlaps));
+        runs.sort_by_key(|r| r.id);
+        runs
+    }
+
+    /// As [`Stream::window`], with what is only shown.
+    pub fn shown_window(&self) -> Option<Range<WallTime>> {
+        let recorded = self.window();
+        let shown: Vec<_> = self.lock().passing_runs().map(|r| r.wall_start()..r.wall_end()).collect();
+        let both = |a: Range<WallTime>, b: Range<WallTime>| a.start.min(b.start)..a.end.max(b.end);
+        recorded.into_iter().chain(shown).reduce(both)
+    }
+
+    /// Why nothing is recorded although somebody publishes; `None` while all is well.
+    pub fn halted(&self) -> Option<crate::GapReason> {
         let state = self.lock();
-        let recorded: Vec<_> = state.runs.iter().flat_map(|r| r.infos(|_| 0..0)).collect();
-        let between = recorded.windows(2).map(|w| Gap {
-            start: w[0].wall_end(),
-            end: w[1].wall_start(),
-            reason: w[0].ended.unwrap_or(EndReason::Crash).gap(),
-        });
-        let gaps = crate::gap::with_removed(between, &state.retained.removed, &recorded);
-        gaps.into_iter().filter(|g| g.start < g.end && g.start < range.end && g.end > range.start).collect()
+        state.halted.filter(|_| state.live.is_some())
     }
 
     /// The newest run, and how far it has been received, in its own and in wall time.
@@ -255,6 +275,11 @@ impl Stream {
         self.lock().pins.iter().map(|(id, spans)| (*id, spans.clone())).collect()
     }
 
+    /// A clip as it was asked for and what it shows, also once it holds nothing as it has a file of its own.
+    pub fn clip(&self, asset: Uuid) -> Option<(Vec<SpanRecord>, AskedClip)> {
+        self.lock().clips.get(&asset).cloned()
+    }
+
     /// Facts for people. `now` is on the clock of [`Arrival::mono`].
     pub fn stats(&self, now: Duration) -> StreamStats {
         let state = self.lock();
@@ -283,6 +308,9 @@ impl Stream {
             if let Some(open) = state.open.as_ref().filter(|i| i.no == no) {
                 return Ok(open.clone());
             }
+            if let Some(shown) = state.passing_index(no) {
+                return Ok(shown);
+            }
             state.find_extent(no).map(|e| e.bytes).ok_or(ReadError::Gone(no))?
         };
         self.volume.index(self.id, &self.layout, no, bytes).map_err(|error| ReadError::Io { no, error })
@@ -290,12 +318,19 @@ impl Stream {
 
     /// Bytes of an extent: shared memory for parts that the ring still holds, file ranges for the rest. Opens the
     /// file when needed and reads nothing.
+    ///
+    /// Whoever is sent it is a viewer: the extent and the next ones are held for him for a moment.
     pub fn read(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
+        self.lock().lease(no, self.volume.now());
+        self.peek(no, range)
+    }
+
+    /// The same for the house's own needs: holds nothing.
+    pub fn peek(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
         let mut pieces = Vec::new();
         let mut at = range.start;
         {
-            let mut state = self.lock();
-            state.lease(no, self.volume.now());
+            let state = self.lock();
             for part in state.ring.parts().filter(|p| p.extent == no) {
                 let end = part.offset + u64::from(part.index.len);
                 if part.offset > at || end <= at || at >= range.end {
@@ -436,14 +471,22 @@ impl Stream {
     }
 
     /// Holds ranges for an asset. Durable when it returns.
-    pub async fn pin(&self, asset: Uuid, spans: Vec<SpanRecord>) -> Result<(), Fault> {
+    pub async fn pin(
+        &self,
+        asset: Uuid,
+        spans: Vec<SpanRecord>,
+        asked: Option<AskedClip>,
+    ) -> Result<(), Fault> {
         {
             let mut state = self.lock();
             if spans.iter().any(|span| state.is_going(span)) {
                 return Err(Fault::being_erased());
             }
             state.pins.insert(asset, spans.clone());
-            self.log.submit([Op::Journal(Record::Pin { asset, spans })]);
+            if let Some(asked) = &asked {
+                state.clips.insert(asset, (spans.clone(), asked.clone()));
+            }
+            self.log.submit([Op::Journal(Record::Pin { asset, spans, asked })]);
         }
         self.log.barrier().await.unwrap_or(Ok(()))
     }
@@ -583,6 +626,9 @@ impl Stream {
     fn act(&self, effects: Effects) {
         let told = effects.closed || effects.started.is_some();
         self.log.submit(effects.ops);
+        for no in effects.cut {
+            self.volume.forget_index(self.id, no);
+        }
         for index in effects.sealed {
             self.volume.cache_index(self.id, index);
         }
@@ -605,7 +651,16 @@ impl Stream {
 impl CommitSink for Stream {
     fn committed(&self, outcome: Outcome) {
         let mut effects = Effects { closed: true, ..Effects::default() };
-        let lost = self.lock().committed(&outcome, self.volume.now(), &mut effects);
+        let (lost, resumed) = {
+            let mut state = self.lock();
+            let before = state.halted;
+            let lost = state.committed(&outcome, &mut effects);
+            (lost, before.filter(|_| state.halted.is_none()))
+        };
+        if let Some(reason) = resumed {
+            let stream = &self.name;
+            tracing::info!(%stream, %reason, "the volume takes media again; recording goes on at the next key frame");
+        }
         if let (Some(reason), Some(fault)) = (lost, &outcome.fault) {
             let stream = &self.name;
             tracing::error!(event = "disk_fault", %stream, %reason, %fault, "recording stopped; live goes on, recording is tried again");

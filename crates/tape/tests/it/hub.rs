@@ -100,7 +100,14 @@ async fn what_is_published_can_be_read_live_from_the_log_and_after_a_restart() {
     let run = runs(&stream).pop().unwrap();
     assert_eq!((run.live, run.ended), (false, Some(EndReason::Unpublished)));
     let io: Arc<dyn tape::log::Io> = Arc::new(tape::log::StdIo);
-    let found = tape::log::verify_stream(&io, &dir.path().join("tape"), stream.id()).unwrap();
+    let found = tape::log::verify_stream(
+        &io,
+        &dir.path().join("tape"),
+        stream.id(),
+        tape::log::Written::Nobody,
+        &mut |_| (),
+    )
+    .unwrap();
     assert_eq!(found, vec![]);
 }
 

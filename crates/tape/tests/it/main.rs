@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bitrot;
 mod hub;
 mod retention;
 mod source;

@@ -73,7 +73,14 @@ fn files(dir: &Path, stream: &Stream) -> Vec<String> {
 
 fn verified(dir: &Path, stream: &Stream) {
     let io: Arc<dyn tape::log::Io> = Arc::new(tape::log::StdIo);
-    let found = tape::log::verify_stream(&io, &dir.join("tape"), stream.id()).unwrap();
+    let found = tape::log::verify_stream(
+        &io,
+        &dir.join("tape"),
+        stream.id(),
+        tape::log::Written::Nobody,
+        &mut |_| (),
+    )
+    .unwrap();
     assert_eq!(found, vec![]);
 }
 
@@ -172,11 +179,17 @@ async fn clips_and_protections_hold_what_they_need() {
     let (_hub, stream) = a_minute(dir.path()).await;
     let (clip, kept) = (Uuid::from_u128(1), Uuid::from_u128(2));
     // The clip begins within reach of the leading pictures of the third extent, so that it needs the second too.
-    stream.pin(clip, vec![span(&stream, 20, 25)]).await.unwrap();
+    stream.pin(clip, vec![span(&stream, 20, 25)], None).await.unwrap();
     let protection = Protection { spans: vec![span(&stream, 47, 49)], label: "evidence".into() };
     stream.protect(kept, protection.clone()).await.unwrap();
     stream.expire(&wanted(1, 6), Viewers::Yield).await.unwrap();
     assert_eq!(extents(&stream), [2, 3, 5]);
+    let last = stream.runs(WallTime::MIN..WallTime::MAX).pop().unwrap();
+    assert_eq!(
+        (last.end, last.closed_end),
+        (last.extents[0].end, last.extents[0].end),
+        "the tape ends with it"
+    );
     assert_eq!(stream.protections(), [(kept, protection)]);
     stream.unpin(clip).await.unwrap();
     assert!(stream.unprotect(kept).await.unwrap());
@@ -279,7 +292,7 @@ async fn what_is_held_is_not_erased_and_says_by_whom() {
     let dir = tempfile::tempdir().unwrap();
     let (_hub, stream) = a_minute(dir.path()).await;
     let (clip, kept) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    stream.pin(clip, vec![span(&stream, 16, 18)]).await.unwrap();
+    stream.pin(clip, vec![span(&stream, 16, 18)], None).await.unwrap();
     let protection = Protection { spans: vec![span(&stream, 50, 51)], label: String::new() };
     stream.protect(kept, protection).await.unwrap();
     let refused = |error| match error {

@@ -7,6 +7,7 @@ use media::{TrackKind, WallTime};
 use shiguredo_mp4::boxes::{Brand, EdtsBox, ElstBox, ElstEntry, FtypBox, MvhdBox, TrakBox};
 use shiguredo_mp4::{Encode, FixedPointNumber, Mp4FileTime};
 
+use super::counting::in_band_family;
 use super::layout::Lane;
 use super::tables::Table;
 use super::take::LANES;
@@ -120,12 +121,12 @@ fn stbl(lane: &Lane, number: usize) -> Node {
     Node::Parent(b"stbl", children)
 }
 
-/// One entry. With parameter sets in band it is an `avc3` (ISO/IEC 14496-15 §5.3.3), whose `avcC` still
-/// gives the first configuration, for players that want one in advance.
+/// One entry. With parameter sets in band it is an `avc3` or `hev1` (ISO/IEC 14496-15 §5.3.3 and §8.3.2), whose
+/// record still gives the first configuration, for players that want one in advance.
 fn stsd(lane: &Lane) -> Node {
     let mut entry = BytesMut::from(&sample_entry(&lane.config)[..]);
-    if lane.in_band() {
-        entry[4..8].copy_from_slice(b"avc3");
+    if let Some(kind) = in_band_family(&lane.config.codec).filter(|_| lane.in_band()) {
+        entry[4..8].copy_from_slice(&kind);
     }
     let head = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 1]);
     Node::Parent(b"stsd", vec![Node::Fixed(head), Node::Fixed(entry.freeze())])

@@ -2,6 +2,7 @@
 //! its samples so far. Times and boxes come later.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use media::codec::h265;
 use media::{CodecConfig, Timescale, TrackConfig};
 use tape::ExtentIndex;
 
@@ -14,16 +15,10 @@ use super::take::{Facts, Pick, Take, VIDEO, lane};
 /// their parameter sets are held in memory.
 const CONFIGS_MAX: usize = 1024;
 
-/// How audio of this configuration is cut. One frame primes AAC-LC, two prime SBR (ISO/IEC 14496-3 and
-/// ISO/IEC 14496-24 Annex B).
+/// How audio of this configuration is cut.
 pub(super) fn audio_grid(track: &TrackConfig) -> AudioGrid {
-    let (frame, preroll) = match &track.codec {
-        CodecConfig::Aac { frame_samples, object_type, .. } => {
-            (i64::from(*frame_samples), if matches!(object_type, 5 | 29) { 2 } else { 1 })
-        }
-        _ => (1024, 1),
-    };
-    AudioGrid { scale: track.timescale, frame: frame.max(1), preroll }
+    let frame = track.codec.sound().map_or(1, |sound| i64::from(sound.frame_samples));
+    AudioGrid { scale: track.timescale, frame: frame.max(1), preroll: track.codec.priming_packets().into() }
 }
 
 /// One run's stretch of a lane.
@@ -84,8 +79,8 @@ impl Counting {
         if self.configs.contains(config) {
             return Ok(());
         }
-        let in_band_possible = |c: &TrackConfig| matches!(c.codec, CodecConfig::H264 { .. });
-        let all_in_band = in_band_possible(config) && self.configs.iter().all(in_band_possible);
+        let family = in_band_family(&config.codec);
+        let all_in_band = family.is_some() && self.configs.iter().all(|c| in_band_family(&c.codec) == family);
         if !(self.configs.is_empty() || all_in_band) {
             return Err("the audio configuration or the codec");
         }
@@ -135,10 +130,25 @@ impl Counting {
     }
 }
 
-/// SPS and PPS of an `avcC` (ISO/IEC 14496-15 §5.3.3.1) as length-prefixed NAL units.
+/// The sample entry of a codec whose parameter sets may change within a track, travelling with the key frames
+/// (ISO/IEC 14496-15 §5.3.3 and §8.3.2); `None` for codecs without such an entry.
+pub(super) fn in_band_family(codec: &CodecConfig) -> Option<[u8; 4]> {
+    match codec {
+        CodecConfig::H264 { .. } => Some(*b"avc3"),
+        CodecConfig::H265 { .. } => Some(*b"hev1"),
+        _ => None,
+    }
+}
+
+/// The parameter sets of a configuration as length-prefixed NAL units: SPS and PPS of an `avcC`
+/// (ISO/IEC 14496-15 §5.3.3.1), VPS, SPS and PPS of an `hvcC`.
 fn parameter_sets(config: &TrackConfig) -> Result<Bytes, PlanError> {
-    let CodecConfig::H264 { avcc, .. } = &config.codec else {
-        return Err(PlanError::Damaged("parameter sets of a codec that has none"));
+    let avcc = match &config.codec {
+        CodecConfig::H264 { avcc, .. } => avcc,
+        CodecConfig::H265 { hvcc, .. } => {
+            return h265::parameter_sets(hvcc).ok_or(PlanError::Damaged("an hvcC is cut short"));
+        }
+        _ => return Err(PlanError::Damaged("parameter sets of a codec that has none")),
     };
     let sets = || {
         let mut out = BytesMut::new();

@@ -82,7 +82,7 @@ pub use body::{BodyError, ClipBody, Pieces};
 pub use error::PlanError;
 pub use planner::{ClipPlan, plan, plan_spans, spans};
 pub use request::{Accuracy, ClipGap, ClipGapReason, ClipOptions, ClipSpan, ClipSpans, ClipTrack};
-pub use source::Source;
+pub use source::{OwnNeeds, Source};
 
 pub use crate::query::GapPolicy;
 

@@ -65,3 +65,40 @@ impl Source for Stream {
         Self::read(self, no, range)
     }
 }
+
+/// A recorded stream as the house itself reads it, to copy a clip out of it: nothing is held for a viewer.
+#[derive(Debug)]
+pub struct OwnNeeds(pub Arc<Stream>);
+
+impl Source for OwnNeeds {
+    fn id(&self) -> StreamId {
+        self.0.id()
+    }
+    fn window(&self) -> Option<Range<WallTime>> {
+        self.0.window()
+    }
+    fn edge(&self) -> Option<(RunId, MediaTime, WallTime)> {
+        self.0.edge()
+    }
+    fn runs(&self, range: Range<WallTime>) -> Vec<RunInfo> {
+        self.0.runs(range)
+    }
+    fn run(&self, id: RunId, range: Range<MediaTime>) -> Option<RunInfo> {
+        self.0.run(id, range)
+    }
+    fn pieces(&self, id: RunId, range: Range<MediaTime>) -> Vec<RunInfo> {
+        self.0.pieces(id, range)
+    }
+    fn gaps(&self, range: Range<WallTime>) -> Vec<Gap> {
+        self.0.gaps(range)
+    }
+    fn tracks(&self, init: &InitId) -> Option<Arc<[TrackConfig]>> {
+        self.0.tracks(init)
+    }
+    fn index(&self, no: ExtentNo) -> Result<Arc<ExtentIndex>, ReadError> {
+        self.0.index(no)
+    }
+    fn read(&self, no: ExtentNo, range: Range<u64>) -> Result<Vec<Piece>, ReadError> {
+        self.0.peek(no, range)
+    }
+}

@@ -89,7 +89,9 @@ pub(super) struct Listing {
 impl Playlists {
     /// What the playlist of a request lists.
     pub(super) fn listing(&self, stream: &Stream, request: &MediaRequest) -> Result<Listing, HlsError> {
-        let Some(tape) = stream.window() else { return Err(not_begun(stream)) };
+        // At the edge there may be what is shown and cannot be recorded.
+        let tape = if request.end.is_none() { stream.shown_window() } else { stream.window() };
+        let Some(tape) = tape else { return Err(not_begun(stream)) };
         match (request.start, request.end) {
             (None, None) => self.window(stream, &tape),
             (Some(start), None) => self.growing(stream, &tape, start, request),
@@ -99,7 +101,7 @@ impl Playlists {
 
     fn window(&self, stream: &Stream, tape: &Range<WallTime>) -> Result<Listing, HlsError> {
         let from = tape.end.plus_ns(-self.config.window_ns);
-        let runs = self.gather(stream, &infos(stream, tape, from..tape.end))?;
+        let runs = self.gather(stream, &shown(stream, tape, from..tape.end))?;
         let slices = newest(&runs, from, WINDOW_SEGMENTS_MAX);
         if slices.is_empty() {
             return Err(not_begun(stream));
@@ -120,7 +122,7 @@ impl Playlists {
         start: WallTime,
         request: &MediaRequest,
     ) -> Result<Listing, HlsError> {
-        let infos = infos(stream, tape, start..tape.end);
+        let infos = shown(stream, tape, start..tape.end);
         let live = infos.last().is_some_and(|r| r.live);
         if start > edge(stream, tape) && (live || start > request.clock) {
             return Err(not_yet(start, request));
@@ -129,6 +131,7 @@ impl Playlists {
         refuse_gaps(stream, start..tape.end, request, &missing)?;
         let runs = self.gather(stream, &infos)?;
         let mut slices = since(&runs, start);
+        drop_overtaken(&mut slices);
         if slices.is_empty() && live {
             // `start` lies in the segment that is being received. A list may not be empty; until that segment
             // is complete the one before it stands in.
@@ -189,9 +192,30 @@ impl Playlists {
 /// The runs and extents that a range can touch, and the newest of them if it lies behind them all. Cut to the
 /// tape first: what is asked for may be centuries away.
 fn infos(stream: &Stream, tape: &Range<WallTime>, range: Range<WallTime>) -> Vec<RunInfo> {
+    stream.runs(around(tape, &range))
+}
+
+fn around(tape: &Range<WallTime>, range: &Range<WallTime>) -> Range<WallTime> {
     let first = tape.start.plus_ns(-REORDER_NS);
     let from = range.start.plus_ns(-REORDER_NS).clamp(first, tape.end.plus_ns(-REORDER_NS).max(first));
-    stream.runs(from..range.end.min(tape.end).plus_ns(REORDER_NS))
+    from..range.end.min(tape.end).plus_ns(REORDER_NS)
+}
+
+/// Leaves out segments whose number one that follows has too: recording stopped within it, and it is shown whole from
+/// memory.
+fn drop_overtaken(slices: &mut Vec<Slice>) {
+    let mut least = u64::MAX;
+    for slice in slices.iter_mut().rev() {
+        let kept = slice.iter().take_while(|e| e.msn < least).count();
+        slice.entries.end = slice.entries.start + kept;
+        least = slice.iter().next().map_or(least, |e| e.msn.min(least));
+    }
+    slices.retain(|s| !s.entries.is_empty());
+}
+
+/// As [`infos`], with what is only shown.
+fn shown(stream: &Stream, tape: &Range<WallTime>, range: Range<WallTime>) -> Vec<RunInfo> {
+    stream.shown_runs(around(tape, &range))
 }
 
 /// What has been received, ahead of the end of the tape by the open part.
@@ -254,6 +278,7 @@ fn newest(runs: &[RunBlocks], from: WallTime, max: usize) -> Vec<Slice> {
         }
     }
     out.reverse();
+    drop_overtaken(&mut out);
     out
 }
 

@@ -115,12 +115,12 @@ fn asset() -> Value {
         "duration": {"type": ["number", "null"], "minimum": 0}, "durable": {"type": "boolean"},
         "bytes": {"type": ["integer", "null"], "minimum": 0}, "path": words,
         "width": {"type": ["integer", "null"]}, "height": {"type": ["integer", "null"]}, "video_codec": words,
-        "audio_codec": words, "accuracy": words, "gaps": list(&of("Gap")), "epochs": list(&of("Epoch")),
+        "audio_codec": words, "accuracy": words, "layout": {"type": "string"}, "gaps": list(&of("Gap")), "epochs": list(&of("Epoch")),
         "url": {"type": "string"}, "created_at": time, "updated_at": time,
         "next": {"type": "string", "description": "After a split: the asset that began."},
         "split_at": time,
     });
-    json!({"Asset": some(members, &["error", "next", "split_at"]), "AssetPage": page("Asset")})
+    json!({"Asset": some(members, &["error", "layout", "next", "split_at"]), "AssetPage": page("Asset")})
 }
 
 fn requests() -> Value {
@@ -130,7 +130,7 @@ fn requests() -> Value {
         "at": {"enum": ["edge", "key"]},
     });
     let clip = json!({
-        "start": of("Time"), "end": of("Time"), "accuracy": {"enum": ["editlist", "gop"]},
+        "start": of("Time"), "end": of("Time"), "accuracy": {"enum": ["editlist", "gop"]}, "epochs": {"enum": ["inband", "split"]},
         "gaps": {"enum": ["collapse", "hold", "fail"]}, "title": or_null(text(1024)), "tags": or_null(tags.clone()),
         "category": or_null(text(256)), "materialize": {"type": "boolean"},
         "wait": {"type": "integer", "minimum": 0, "maximum": 55},
@@ -141,7 +141,7 @@ fn requests() -> Value {
     });
     json!({
         "SplitRequest": some(split, &["title", "tags", "category", "at"]),
-        "ClipRequest": some(clip, &["accuracy", "gaps", "title", "tags", "category", "materialize", "wait"]),
+        "ClipRequest": some(clip, &["accuracy", "epochs", "gaps", "title", "tags", "category", "materialize", "wait"]),
         "AssetPatch": some(patch, &["title", "tags", "category", "owner", "visibility"]),
     })
 }
@@ -181,6 +181,11 @@ fn retention() -> Value {
     ]});
     let ask = json!({"start": of("Time"), "end": of("Time"), "label": text(1024)});
     json!({
+        "Erased": exactly(json!({
+            "requested": of("Range"), "erased": list(&of("Range")), "bytes": count(),
+            "recordings_gone": list(&json!({"type": "string"})), "being_written": or_null(of("Range")),
+            "dry_run": {"type": "boolean"},
+        })),
         "Retention": exactly(rule),
         "RetentionPlan": exactly(plan),
         "RetentionOrPlan": {"anyOf": [of("Retention"), of("RetentionPlan")]},
