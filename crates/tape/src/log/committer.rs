@@ -239,10 +239,10 @@ impl Shared {
             if paused[i] {
                 outcome.room = Room::None;
             }
-            let failed = outcome.fault.is_some();
             if let Some(fault) = &outcome.fault {
                 self.meter.fault(fault.kind);
             }
+            let failed = outcome.fault.is_some();
             if failed || outcome.room == Room::None {
                 again.push(ready[i].clone());
             }

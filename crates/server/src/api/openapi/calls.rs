@@ -84,6 +84,14 @@ fn streams() -> Vec<Operation> {
 fn retention() -> Vec<Operation> {
     let named = [Kind::BadUrl, Kind::NoSuchStream];
     vec![
+        op("DELETE", "/streams/{app}/{stream}/timeline", "erase", "Takes a range of the tape away for good")
+            .needs("retention", "admin")
+            .needs_query("start", of("Time"), "From here on, rounded outward.")
+            .needs_query("end", of("Time"), "Up to here, rounded outward.")
+            .query("dry_run", json!({"type": "boolean", "default": false}), "Only tells what would go.")
+            .gives(200, "Erased")
+            .fails(&named)
+            .fails(&[Kind::BadTime, Kind::OutsideTape, Kind::RangeHeld, Kind::DiskFull]),
         op("GET", "/retention", "getServerRetention", "What the server keeps, and what would go now")
             .needs("retention", "admin")
             .gives(200, "ServerRetention"),
@@ -112,15 +120,6 @@ fn retention() -> Vec<Operation> {
         .needs("retention", "admin")
         .gives_nothing()
         .fails(&[Kind::BadUrl, Kind::NoSuchRule, Kind::DiskFull]),
-        op("DELETE", "/streams/{app}/{stream}/timeline", "erase", "Erases a range for good")
-            .needs("retention", "admin")
-            .query("start", of("Time"), "From here on; required.")
-            .query("end", of("Time"), "Up to here; required.")
-            .query("dry_run", json!({"type": "boolean", "default": false}), "Only tells what would go.")
-            .gives(200, "Erased")
-            .fails(&named)
-            .fails(&[Kind::BadTime, Kind::OutsideTape, Kind::RangeHeld])
-            .fails(&[Kind::Unavailable, Kind::DamagedTape]),
         op("GET", "/streams/{app}/{stream}/protections", "listProtections", "Ranges that no retention takes")
             .needs("retention", "admin")
             .gives(200, "ProtectionPage")

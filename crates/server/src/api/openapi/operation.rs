@@ -79,6 +79,19 @@ impl Operation {
         self.query.push(json!({
             "name": name, "in": "query", "required": false, "schema": schema, "description": description,
         }));
+        self.reads_query()
+    }
+
+    /// With a parameter of the query that has to be there.
+    pub(super) fn needs_query(self, name: &str, schema: Value, description: &str) -> Self {
+        let mut with = self.query(name, schema, description);
+        if let Some(parameter) = with.query.last_mut() {
+            parameter["required"] = json!(true);
+        }
+        with
+    }
+
+    fn reads_query(mut self) -> Self {
         if !self.problems.contains(&Kind::BadQuery) {
             self.problems.push(Kind::BadQuery);
         }

@@ -169,11 +169,6 @@ fn retention() -> Value {
         "volume": or_null(exactly(json!({"bytes": count(), "free": count()}))), "unlinking": count(),
         "next": of("RetentionPlan"),
     });
-    let range = exactly(json!({"start": time.clone(), "end": time.clone()}));
-    let erased = json!({
-        "requested": range, "erased": list(&range), "bytes": count(), "dry_run": {"type": "boolean"},
-        "recordings_gone": list(&json!({"type": "string"})), "being_written": or_null(range.clone()),
-    });
     let protection = json!({
         "id": {"type": "string"}, "start": or_null(time.clone()), "end": or_null(time), "label": {"type": "string"},
     });
@@ -187,12 +182,16 @@ fn retention() -> Value {
     ]});
     let ask = json!({"start": of("Time"), "end": of("Time"), "label": text(1024)});
     json!({
+        "Erased": exactly(json!({
+            "requested": of("Range"), "erased": list(&of("Range")), "bytes": count(),
+            "recordings_gone": list(&json!({"type": "string"})), "being_written": or_null(of("Range")),
+            "dry_run": {"type": "boolean"},
+        })),
         "Retention": exactly(rule),
         "RetentionPlan": exactly(plan),
         "RetentionOrPlan": {"anyOf": [of("Retention"), of("RetentionPlan")]},
         "ServerRetention": exactly(server),
         "RetentionRequest": some(json!({"max_age": age, "max_bytes": size}), &["max_age", "max_bytes"]),
-        "Erased": exactly(erased),
         "Protection": exactly(protection),
         "ProtectionPage": page("Protection"),
         "ProtectionRequest": some(ask, &["label"]),
