@@ -27,6 +27,7 @@ mod http_basics;
 mod kill9;
 mod power_cut;
 mod publish;
+mod rebuild;
 mod rest;
 mod restart;
 mod retention;

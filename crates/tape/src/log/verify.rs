@@ -69,6 +69,9 @@ struct Told {
     sure: bool,
 }
 
+/// Run, first and last part of extents that were deleted.
+type Deleted = BTreeMap<ExtentNo, (RunId, PartNo, PartNo)>;
+
 /// Checks one stream. Extents that are not sealed may end torn; all else is a finding.
 pub fn verify_stream(
     io: &Arc<dyn Io>,
@@ -168,10 +171,7 @@ impl Verify<'_> {
     }
 
     /// Extents that the journal tells of, and those of them that were deleted: run, first and last part.
-    fn told(
-        &mut self,
-        records: &[Record],
-    ) -> (BTreeMap<ExtentNo, Told>, BTreeMap<ExtentNo, (RunId, PartNo, PartNo)>) {
+    fn told(&mut self, records: &[Record]) -> (BTreeMap<ExtentNo, Told>, Deleted) {
         let mut told: BTreeMap<ExtentNo, Told> = BTreeMap::new();
         let mut deleted = BTreeMap::new();
         for record in records {
