@@ -5,7 +5,7 @@
  * What number an instant has to show is decided by the checks.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { must } from './report.js';
@@ -17,6 +17,13 @@ export const PICTURE_MS = 1_000 / RATE;
 
 const FIXTURES = resolve(fileURLToPath(new URL('.', import.meta.url)), '../../target/fixtures');
 
+/** Sizes of the picture of `drawSizes`, one after the other. */
+export const SIZES = ['1280:720', '640:360', '360:640'];
+/** How long each lasts, in seconds. */
+export const STRETCH_S = 5;
+
+const AUDIO = ['-c:a', 'aac', '-b:a', '64k', '-ac', '2'];
+
 /** @typedef {import('playwright-core').Locator} Locator */
 
 /**
@@ -24,6 +31,7 @@ const FIXTURES = resolve(fileURLToPath(new URL('.', import.meta.url)), '../../ta
  * @typedef {object} Seen
  * @property {number | null} number  what it carries; null where it is no number
  * @property {number} media  its place in the element's media time, in seconds
+ * @property {string} size  how wide and high it is, as `640x360`
  * @property {number} presented  how many pictures the element had presented by then, this one included
  */
 
@@ -44,19 +52,75 @@ export function drawNumbers(seconds) {
   const file = resolve(FIXTURES, `e2e-barcode-${String(seconds)}s-1.flv`);
   if (existsSync(file)) return file;
   mkdirSync(FIXTURES, { recursive: true });
-  const bars =
-    `nullsrc=size=16x2:rate=${String(RATE)}:duration=${String(seconds)},format=gray,` +
-    `geq=lum='if(eq(Y,mod(floor(N/pow(2,15-X)),2)),16,235)',scale=320:180:flags=neighbor,setsar=1,format=yuv420p`;
-  const tone = `sine=frequency=440:sample_rate=48000:duration=${String(seconds)}`;
-  const video = ['-c:v', 'libx264', '-preset', 'veryfast', '-g', '50', '-sc_threshold', '0', '-bf', '2', '-x264-params', 'b-adapt=0'];
   const own = `${file}.${String(process.pid)}`;
-  const output = ['-b:v', '300k', '-c:a', 'aac', '-b:a', '64k', '-ac', '2', '-f', 'flv', own];
-  const args = ['-nostdin', '-loglevel', 'error', '-y', '-f', 'lavfi', '-i', bars, '-f', 'lavfi', '-i', tone, ...video, ...output];
-  const drawn = spawnSync('ffmpeg', args, { encoding: 'utf8' });
-  must(drawn.status === 0, `ffmpeg: ${drawn.stderr || String(drawn.error)}`);
+  draw(own, { seconds, first: 0, size: '320:180', bframes: 2 });
   // A draw that was broken off leaves no half file behind under the name.
   renameSync(own, file);
   return file;
+}
+
+/**
+ * Draws numbered pictures of each size in turn into one file, as an encoder sends that is set anew; once. Without
+ * B-frames: hls.js puts the first decode time behind a discontinuity where the picture before it ends, and skips what then
+ * has no sound, two pictures where presentation is 80 ms behind.
+ * @returns {string}
+ */
+export function drawSizes() {
+  const file = resolve(FIXTURES, 'e2e-barcode-sizes-3.flv');
+  if (existsSync(file)) return file;
+  mkdirSync(FIXTURES, { recursive: true });
+  const own = `${file}.${String(process.pid)}`;
+  const parts = SIZES.map((size, number) => {
+    draw(own, { seconds: STRETCH_S, first: number * STRETCH_S * RATE, size, bframes: 0 });
+    return later(readFileSync(own), number * STRETCH_S * 1_000);
+  });
+  const pictures = `${own}.pictures.flv`;
+  writeFileSync(pictures, Buffer.concat(parts));
+  // One sound for all: an encoder that is set anew does not interrupt it, and players skip pictures without sound.
+  const tone = `sine=frequency=440:sample_rate=48000:duration=${String(SIZES.length * STRETCH_S)}`;
+  ffmpeg(['-i', pictures, '-f', 'lavfi', '-i', tone, '-map', '0:v', '-map', '1:a', '-c:v', 'copy', ...AUDIO, '-f', 'flv', own]);
+  rmSync(pictures);
+  renameSync(own, file);
+  return file;
+}
+
+/**
+ * The pictures of an FLV file so much later, without those of the stretch behind it and, where another comes before it,
+ * without its head.
+ * @param {Buffer} file
+ * @param {number} shift  in ms
+ */
+function later(file, shift) {
+  const kept = shift === 0 ? [file.subarray(0, 13)] : [];
+  for (let at = 13; at + 15 <= file.length; ) {
+    const end = at + 11 + file.readUIntBE(at + 1, 3) + 4;
+    const tag = Buffer.from(file.subarray(at, end));
+    const time = tag.readUIntBE(4, 3) + tag.readUInt8(7) * 2 ** 24;
+    tag.writeUIntBE((time + shift) % 2 ** 24, 4, 3);
+    const kind = tag.readUInt8(0);
+    if (time < STRETCH_S * 1_000 && (kind === 9 || (kind === 18 && shift === 0))) kept.push(tag);
+    at = end;
+  }
+  return Buffer.concat(kept);
+}
+
+/**
+ * @param {string} file
+ * @param {{ seconds: number, first: number, size: string, bframes: number }} what
+ */
+function draw(file, { seconds, first, size, bframes }) {
+  const bars =
+    `nullsrc=size=16x2:rate=${String(RATE)}:duration=${String(seconds)},format=gray,` +
+    `geq=lum='if(eq(Y,mod(floor((N+${String(first)})/pow(2,15-X)),2)),16,235)',scale=${size}:flags=neighbor,setsar=1,format=yuv420p`;
+  const tone = `sine=frequency=440:sample_rate=48000:duration=${String(seconds)}`;
+  const video = ['-c:v', 'libx264', '-preset', 'veryfast', '-g', '50', '-sc_threshold', '0', '-bf', String(bframes), '-x264-params', 'b-adapt=0'];
+  ffmpeg(['-f', 'lavfi', '-i', bars, '-f', 'lavfi', '-i', tone, ...video, '-b:v', '300k', ...AUDIO, '-f', 'flv', file]);
+}
+
+/** @param {string[]} args */
+function ffmpeg(args) {
+  const drawn = spawnSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', ...args], { encoding: 'utf8' });
+  must(drawn.status === 0, `ffmpeg: ${drawn.stderr || String(drawn.error)}`);
 }
 
 /** Puts the reader into a page, as an init script: it is there before the page's own code and beside its policy. */
@@ -91,7 +155,8 @@ export function installReader() {
       const seen = reader.seen;
       const next = () => {
         video.requestVideoFrameCallback((_, frame) => {
-          seen.push({ number: reader.read(video), media: frame.mediaTime, presented: frame.presentedFrames });
+          const size = `${String(video.videoWidth)}x${String(video.videoHeight)}`;
+          seen.push({ number: reader.read(video), media: frame.mediaTime, size, presented: frame.presentedFrames });
           // A later watch takes over.
           if (reader.seen === seen) next();
         });

@@ -23,6 +23,7 @@ import { checkNumbers } from './checks/numbers.js';
 import { checkOpen } from './checks/open.js';
 import { checkPhone } from './checks/phone.js';
 import { checkSeek } from './checks/seek.js';
+import { checkSizes } from './checks/sizes.js';
 import { checkStranger } from './checks/stranger.js';
 import { Report } from './report.js';
 import { OwnServer } from './server.js';
@@ -75,6 +76,7 @@ async function run() {
       await checkStranger({ ...scene, own });
       await checkGap({ ...scene, own });
       await checkOpen({ ...scene, own });
+      await checkSizes({ ...scene, server: asked.server });
     }
     if (numbers !== null) await checkNumbers({ ...scene, base: numbers.base, stream: NUMBERS_STREAM, source });
   } finally {

@@ -31,6 +31,7 @@ const CODECS: Readonly<Record<string, string>> = {
   aac: 'AAC',
   mp4a: 'AAC',
   opus: 'Opus',
+  mp3: 'MP3',
 };
 
 /** A codec by its usual name; `avc1.64001f` and `h264` are the same to a person. */

@@ -74,6 +74,16 @@ pub enum CatalogError {
     /// More access tokens than are kept.
     #[error("there are {0} access tokens, the most that are kept: revoke some (tapeline token revoke ID)")]
     TooManyTokens(u64),
+    /// More signing keys than are kept.
+    #[error(
+        "there are {0} signing keys, the most that are kept: revoke some (tapeline key revoke ID); they go 30 days later"
+    )]
+    TooManyKeys(u64),
+    /// More revoked signed tokens than are kept.
+    #[error(
+        "{0} signed tokens are revoked one by one, the most that are kept: revoke their key instead (tapeline key revoke ID)"
+    )]
+    TooManyRevoked(u64),
     /// Anything else the database refuses: a defect of this program.
     #[error("{place} refused a query ({cause}): this is a defect, please report it")]
     Internal {
@@ -103,7 +113,9 @@ impl CatalogError {
         match self {
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::Busy { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
-            Self::Full { .. } | Self::TooManyTokens(_) => ErrorKind::Full,
+            Self::Full { .. } | Self::TooManyTokens(_) | Self::TooManyKeys(_) | Self::TooManyRevoked(_) => {
+                ErrorKind::Full
+            }
             Self::Url { .. } | Self::Damaged { .. } | Self::Newer { .. } | Self::Internal { .. } => {
                 ErrorKind::Broken
             }

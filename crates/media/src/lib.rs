@@ -13,4 +13,4 @@ pub mod track;
 pub use name::StreamName;
 pub use packet::{Packet, Rap};
 pub use time::{MediaTime, Timescale, WallTime};
-pub use track::{CodecConfig, TrackConfig, TrackId, TrackKind};
+pub use track::{CodecConfig, FURTHER_TRACKS_MAX, Picture, Sound, TrackConfig, TrackId, TrackKind};

@@ -14,6 +14,7 @@ use crate::http::body::Readers;
 use crate::http::clip_plans::ClipPlans;
 use crate::http::gzip::GzipCache;
 use crate::http::problem::{Kind, Problem};
+use crate::log::Budget;
 use crate::meter::Meter;
 use crate::retention::{Keeper, Rules};
 use crate::settle::Settling;
@@ -35,6 +36,7 @@ pub(crate) struct App {
     /// Held by the one copy to a file that is being made.
     pub(crate) copying: tokio::sync::Mutex<()>,
     pub(crate) meter: &'static Meter,
+    pub(crate) refusals: Budget,
     config: RwLock<Arc<Config>>,
 }
 
@@ -68,6 +70,7 @@ impl App {
             keeper: Keeper::default(),
             copying: tokio::sync::Mutex::default(),
             meter: parts.meter,
+            refusals: Budget::default(),
             config: RwLock::new(Arc::new(parts.config)),
         })
     }
@@ -79,7 +82,7 @@ impl App {
 
     /// Takes changed settings, where they can change while the server runs.
     pub(crate) fn reconfigure(&self, config: Config) {
-        self.gate.reload(&config.access);
+        self.gate.reload(&config);
         if self.config().hls.window != config.hls.window {
             *self.playlists.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(playlists(&config));
         }

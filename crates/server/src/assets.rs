@@ -7,15 +7,16 @@ use std::ops::Range;
 use control::asset::{
     Accuracy, Asset, AssetEpoch, AssetGap, AssetId, AssetKind, AssetStatus, Facts, GapPolicy, Labels,
 };
-use media::{CodecConfig, MediaTime, TrackConfig, WallTime};
+use media::{MediaTime, TrackConfig, TrackKind, WallTime};
 use serde_json::{Value, json};
 use tape::{AskedClip, RecordingSpan, SpanRecord, Stream};
 use uuid::Uuid;
-use view::clip::{self, ClipOptions, ClipPlan, ClipSpan, ClipSpans};
-use view::query;
+use view::clip::{self, ClipEpoch, ClipOptions, ClipSpan, ClipSpans};
+use view::query::{self, MediaQuery};
 
 use crate::api::json::track;
 use crate::http::problem::{Kind, Problem};
+use crate::making::{Layout, Made, Making};
 
 /// The catalog's id of an identity that the tape knows.
 pub(crate) fn asset_id(id: Uuid) -> AssetId {
@@ -30,7 +31,7 @@ pub(crate) fn tape_id(id: &AssetId) -> Option<Uuid> {
 /// What of the tape an asset shows.
 pub(crate) struct Shown {
     pub(crate) spans: ClipSpans,
-    pub(crate) options: ClipOptions,
+    pub(crate) making: Making,
     /// It will not change any more.
     pub(crate) settled: bool,
 }
@@ -49,7 +50,7 @@ pub(crate) fn shown(stream: &Stream, asset: &Asset) -> Result<Shown, Problem> {
         let span = span.ok_or_else(|| not_ready("its recording is not on the tape any more"))?;
         return Ok(Shown {
             spans: spans_of_recording(span),
-            options: ClipOptions::default(),
+            making: Making::default(),
             settled: span.end.is_some(),
         });
     }
@@ -66,37 +67,68 @@ pub(crate) fn shown(stream: &Stream, asset: &Asset) -> Result<Shown, Problem> {
             _ => clip::GapPolicy::Collapse,
         },
     };
-    Ok(Shown { spans, options, settled: true })
+    let making = Making { options, layout: layout_of(&asset.facts.spans) };
+    Ok(Shown { spans, making, settled: true })
+}
+
+/// Under this key of a clip's spans stands what becomes of changes of the codecs, where that is not the usual.
+const LAYOUT: &str = "epochs";
+
+/// How a clip with these spans is laid out.
+pub(crate) fn layout_of(spans: &Value) -> Layout {
+    if spans[LAYOUT] == Layout::Split.as_str() { Layout::Split } else { Layout::InBand }
+}
+
+fn stored(spans: &ClipSpans, layout: Layout) -> Value {
+    let mut stored = json!(spans);
+    if layout != Layout::InBand {
+        stored[LAYOUT] = json!(layout.as_str());
+    }
+    stored
+}
+
+/// The tracks of an epoch as the API tells them.
+pub(crate) fn tracks_of(epoch: &ClipEpoch) -> Value {
+    epoch.tracks.iter().map(track).collect()
 }
 
 /// One recording as spans; its end is open while it records.
 pub(crate) fn spans_of_recording(span: &RecordingSpan) -> ClipSpans {
     ClipSpans {
         spans: vec![ClipSpan { run: span.run, start: span.start, end: span.end.unwrap_or(MediaTime::MAX) }],
+        ..ClipSpans::default()
     }
 }
 
-/// The options of a clip from the words of a URL or a body; what is understood and not built is said.
-pub(crate) fn options(
-    accuracy: Option<query::Accuracy>,
-    gaps: Option<query::GapPolicy>,
-) -> Result<ClipOptions, Problem> {
-    let accuracy = match accuracy.unwrap_or_default() {
+/// How a clip is to be made, from the words of a URL or a body; what takes a worker is said.
+pub(crate) fn making(query: &MediaQuery) -> Result<Making, Problem> {
+    let accuracy = match query.accuracy.unwrap_or_default() {
         query::Accuracy::EditList => clip::Accuracy::EditList,
         query::Accuracy::Gop => clip::Accuracy::Gop,
         query::Accuracy::Reencode => {
             return Err(Problem::new(
-                Kind::NotBuilt,
-                "accuracy=reencode is not there in this version; editlist is exact to the frame",
+                Kind::NoWorker,
+                "accuracy=reencode takes a worker that encodes, and there is none; editlist is exact to the frame",
             ));
         }
     };
-    let gaps = match gaps.unwrap_or_default() {
+    let layout = match query.epochs.unwrap_or_default() {
+        query::Epochs::InBand => Layout::InBand,
+        query::Epochs::Split => Layout::Split,
+        query::Epochs::Reencode => {
+            return Err(Problem::new(
+                Kind::NoWorker,
+                "epochs=reencode takes a worker that encodes, and there is none; inband gives one file as it was \
+                 recorded, split one for each configuration",
+            ));
+        }
+    };
+    let gaps = match query.gaps.unwrap_or_default() {
         query::GapPolicy::Collapse => clip::GapPolicy::Collapse,
         query::GapPolicy::Hold => clip::GapPolicy::Hold,
         query::GapPolicy::Fail => clip::GapPolicy::Fail,
     };
-    Ok(ClipOptions { accuracy, gaps })
+    Ok(Making { options: ClipOptions { accuracy, gaps }, layout })
 }
 
 /// A recording as an asset.
@@ -122,7 +154,7 @@ pub(crate) fn recording(stream: &Stream, span: &RecordingSpan) -> Asset {
         }
         let tracks = stream.tracks(&init).unwrap_or_else(|| [].into());
         if facts.epochs.is_empty() {
-            of_tracks(&mut facts, &tracks);
+            of_tracks(&mut facts, tracks.iter());
         }
         if facts.epochs.len() < EPOCHS_MAX {
             facts.epochs.push(AssetEpoch { start, tracks: tracks.iter().map(track).collect() });
@@ -149,23 +181,24 @@ fn bytes_between(run: &tape::RunInfo, range: Range<MediaTime>) -> u64 {
 }
 
 /// A clip that was planned: everything is known.
-pub(crate) fn clip_facts(stream: &Stream, plan: &ClipPlan) -> Facts {
+pub(crate) fn clip_facts(stream: &Stream, plan: &Made) -> Facts {
     let mut facts = Facts::new(AssetKind::Clip, AssetStatus::Ready);
     of_stream(&mut facts, stream);
-    of_options(&mut facts, plan.options);
-    facts.requested = Some(plan.requested.clone());
-    facts.start = Some(plan.start);
-    facts.end = Some(plan.end);
-    facts.duration_ns = Some(plan.duration_ns);
+    let (range, making) = (plan.range(), plan.making());
+    of_options(&mut facts, making.options);
+    facts.requested = Some(plan.requested().clone());
+    facts.start = Some(range.start);
+    facts.end = Some(range.end);
+    facts.duration_ns = Some(plan.duration_ns());
     facts.bytes = Some(plan.bytes());
-    let tracks: Vec<TrackConfig> = plan.tracks.iter().map(|t| t.config.clone()).collect();
-    of_tracks(&mut facts, &tracks);
+    let epochs = plan.epochs();
+    let tracks = epochs.iter().flat_map(|epoch| &epoch.tracks);
+    of_tracks(&mut facts, tracks);
     let gap = |g: &clip::ClipGap| AssetGap { start: g.start, end: g.end, reason: g.reason.to_string() };
-    facts.gaps = plan.gaps.iter().map(gap).collect();
-    let told: Value = tracks.iter().map(track).collect();
-    facts.epochs =
-        plan.epochs.iter().map(|start| AssetEpoch { start: *start, tracks: told.clone() }).collect();
-    facts.spans = json!(plan.spans);
+    facts.gaps = plan.gaps().iter().map(gap).collect();
+    let epoch = |e: &&ClipEpoch| AssetEpoch { start: e.start, tracks: tracks_of(e) };
+    facts.epochs = epochs.iter().take(EPOCHS_MAX).map(epoch).collect();
+    facts.spans = stored(plan.spans(), making.layout);
     facts
 }
 
@@ -174,18 +207,21 @@ pub(crate) fn pending_clip(
     stream: &Stream,
     requested: &Range<WallTime>,
     spans: &ClipSpans,
-    options: ClipOptions,
+    making: Making,
 ) -> Facts {
     let mut facts = Facts::new(AssetKind::Clip, AssetStatus::Pending);
     of_stream(&mut facts, stream);
-    of_options(&mut facts, options);
+    of_options(&mut facts, making.options);
     facts.requested = Some(requested.clone());
     let wall = wall_of(stream, spans);
     facts.start = wall.as_ref().map(|w| w.start);
-    facts.end = wall.map(|w| w.end);
-    facts.duration_ns = Some(spans.spans.iter().map(|s| s.end.since_ns(s.start)).sum());
-    of_tracks(&mut facts, &stream.stats(std::time::Duration::ZERO).tracks);
-    facts.spans = json!(spans);
+    facts.end = wall.as_ref().map(|w| w.end);
+    facts.duration_ns = match making.options.gaps {
+        clip::GapPolicy::Hold => wall.map(|w| w.end.since_ns(w.start)),
+        _ => Some(spans.spans.iter().map(|s| s.end.since_ns(s.start)).sum()),
+    };
+    of_tracks(&mut facts, stream.stats(std::time::Duration::ZERO).tracks.iter());
+    facts.spans = stored(spans, making.layout);
     facts
 }
 
@@ -202,13 +238,18 @@ pub(crate) fn asked_of(asset: &Asset) -> Option<AskedClip> {
         end: requested.end,
         accuracy: asset.facts.accuracy?.to_string(),
         gaps: asset.facts.gap_policy?.to_string(),
+        epochs: match layout_of(&asset.facts.spans) {
+            Layout::InBand => String::new(),
+            Layout::Split => Layout::Split.as_str().to_owned(),
+        },
         made: asset.created_at,
     })
 }
 
-/// The options of a clip that the journal tells of; one of a newer program is cut as by default.
-pub(crate) fn options_of(asked: &AskedClip) -> ClipOptions {
-    ClipOptions {
+/// How a clip is made that the journal tells of; one of a newer program is cut as by default.
+fn making_of(asked: &AskedClip) -> Making {
+    let layout = if asked.epochs == Layout::Split.as_str() { Layout::Split } else { Layout::InBand };
+    let options = ClipOptions {
         accuracy: match asked.accuracy.parse() {
             Ok(Accuracy::Gop) => clip::Accuracy::Gop,
             _ => clip::Accuracy::EditList,
@@ -218,28 +259,34 @@ pub(crate) fn options_of(asked: &AskedClip) -> ClipOptions {
             Ok(GapPolicy::Fail) => clip::GapPolicy::Fail,
             _ => clip::GapPolicy::Collapse,
         },
-    }
+    };
+    Making { options, layout }
 }
 
 /// A clip that only the journal knows, its facts still to be found. `None` where the tape has nothing of it.
 pub(crate) fn clip_of_pin(stream: &Stream, id: Uuid, pin: &[SpanRecord]) -> Option<Asset> {
-    let spans = spans_of_pin(pin);
+    let mut spans = spans_of_pin(pin);
     let on_tape = wall_of(stream, &spans);
-    let (requested, options, made) = match stream.clip(id) {
-        Some((_, asked)) => (asked.start..asked.end, options_of(&asked), asked.made),
+    let (requested, making, made) = match stream.clip(id) {
+        Some((_, asked)) => (asked.start..asked.end, making_of(&asked), asked.made),
         None => {
-            let requested = on_tape?;
+            let requested = on_tape.clone()?;
             let made = requested.end;
-            (requested, ClipOptions::default(), made)
+            (requested, Making::default(), made)
         }
     };
-    let facts = pending_clip(stream, &requested, &spans, options);
+    if let (clip::GapPolicy::Hold, Some(on_tape)) = (making.options.gaps, on_tape) {
+        spans.start = (requested.start < on_tape.start).then_some(requested.start);
+        spans.end = (requested.end > on_tape.end).then_some(requested.end);
+    }
+    let facts = pending_clip(stream, &requested, &spans, making);
     Some(Asset::new(asset_id(id), facts, Labels::default(), made))
 }
 
 /// A clip as spans again, from the pin that the journal kept when the catalog did not.
 pub(crate) fn spans_of_pin(pin: &[SpanRecord]) -> ClipSpans {
-    ClipSpans { spans: pin.iter().map(|s| ClipSpan { run: s.run, start: s.start, end: s.end }).collect() }
+    let span = |s: &SpanRecord| ClipSpan { run: s.run, start: s.start, end: s.end };
+    ClipSpans { spans: pin.iter().map(span).collect(), ..ClipSpans::default() }
 }
 
 /// The wall time from the first instant of the spans to the last, as far as the tape still has them.
@@ -248,6 +295,7 @@ pub(crate) fn wall_of(stream: &Stream, spans: &ClipSpans) -> Option<Range<WallTi
     let run = |s: &ClipSpan| stream.run(s.run, s.start..s.start);
     let (from, to) = (run(first)?, run(last)?);
     let (start, end) = (from.clock.wall(first.start.max(from.start)), to.clock.wall(last.end.min(to.end)));
+    let (start, end) = (spans.start.unwrap_or(start), spans.end.unwrap_or(end));
     (start < end).then_some(start..end)
 }
 
@@ -268,14 +316,20 @@ fn of_options(facts: &mut Facts, options: ClipOptions) {
     });
 }
 
-fn of_tracks(facts: &mut Facts, tracks: &[TrackConfig]) {
+/// The first picture's codec and size, and the first sound's codec.
+fn of_tracks<'a>(facts: &mut Facts, tracks: impl Iterator<Item = &'a TrackConfig>) {
     for config in tracks {
-        match &config.codec {
-            CodecConfig::H264 { width, height, .. } => {
+        match config.kind() {
+            TrackKind::Video if facts.video_codec.is_none() => {
                 facts.video_codec = Some(config.codec.name().to_owned());
-                (facts.width, facts.height) = (Some(u32::from(*width)), Some(u32::from(*height)));
+                if let Some(picture) = config.codec.picture() {
+                    (facts.width, facts.height) =
+                        (Some(u32::from(picture.width)), Some(u32::from(picture.height)));
+                }
             }
-            CodecConfig::Aac { .. } => facts.audio_codec = Some(config.codec.name().to_owned()),
+            TrackKind::Audio if facts.audio_codec.is_none() => {
+                facts.audio_codec = Some(config.codec.name().to_owned());
+            }
             _ => {}
         }
     }

@@ -8,11 +8,13 @@ use std::time::Duration;
 use control::CatalogError;
 use control::asset::{Asset, AssetId, AssetKind, AssetStatus};
 use control::catalog::{AssetPatch, AssetQuery, PAGE_MAX};
-use tape::{LogEvent, RecordingSpan, Split, Stream};
+use media::{MediaTime, WallTime};
+use tape::{LogEvent, RecordingSpan, RunId, Split, Stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use view::clip;
+use view::query::format_wall;
 
 use crate::app::App;
 use crate::assets;
@@ -82,9 +84,23 @@ async fn apply(app: &Arc<App>, event: &LogEvent) -> Result<(), CatalogError> {
         }
     }
     let Some(found) = app.hub.stream(stream) else { return Ok(()) };
+    if let LogEvent::RunStarted { run, .. } = event {
+        tell_gap(&found, *run);
+    }
     let recordings = found.recordings();
     let changed = changed_by(event, &recordings).map(|r| assets::recording(&found, r)).collect::<Vec<_>>();
     app.catalog.upsert_from_tape(&changed).await
+}
+
+/// One line for the gap that a new run ends, if it ends one.
+fn tell_gap(stream: &Stream, run: RunId) {
+    let Some(begun) = stream.run(run, MediaTime::MIN..MediaTime::MAX).map(|run| run.wall_start()) else {
+        return;
+    };
+    let gaps = stream.gaps(WallTime(i64::MIN)..begun);
+    let Some(gap) = gaps.last() else { return };
+    let (start, end) = (format_wall(gap.start), format_wall(gap.end));
+    tracing::info!(event = "gap", stream = %stream.name(), start, end, reason = %gap.reason, "a gap in the tape");
 }
 
 /// The recordings that an event may have changed. A cut changes two: a run has a recording for each of its cuts, and

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::container::flv::TagKind;
 use media::container::flv::demux::{Event as Found, Reader};
-use media::container::flv::tag::Body;
+use media::container::flv::tag::{Body, Content};
 use media::proto::rtmp::MediaKind;
 use media::proto::rtmp::client::{Config, Event, Location, Output, Role, Session};
 use thiserror::Error;
@@ -100,10 +100,11 @@ fn take(reader: &mut Reader, messages: &mut Vec<Message>) -> Result<(), String> 
             TagKind::Video => MediaKind::Video,
             TagKind::Script => MediaKind::Data,
         };
-        let once = matches!(
-            Body::parse(tag.kind, tag.body.clone()),
-            Ok(Body::AvcHeader(_) | Body::AacHeader(_) | Body::Script(_) | Body::AvcEnd)
-        );
+        let once = match Body::parse(tag.kind, tag.body.clone()) {
+            Ok(Body::Media(unit)) => !matches!(unit.content, Content::Frame(_)),
+            Ok(body) => matches!(body, Body::Script(_)),
+            Err(_) => false,
+        };
         messages.push(Message { kind, at_ms: tag.timestamp_ms, payload: tag.body, once });
     }
     Ok(())

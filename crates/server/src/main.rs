@@ -13,6 +13,7 @@ mod data_dir;
 mod demo;
 mod http;
 mod log;
+mod making;
 mod materialise;
 mod meter;
 mod net;
@@ -22,6 +23,7 @@ mod rtmp;
 mod serve;
 mod settle;
 mod stop;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -9,13 +9,14 @@ use control::asset::{Asset, AssetKind, AssetStatus, Facts};
 use serde_json::Value;
 use tape::{Store, StoreError, Stream};
 use uuid::Uuid;
-use view::clip::{self, ClipBody, ClipPlan, OwnNeeds};
+use view::clip::OwnNeeds;
 
 use crate::app::App;
 use crate::assets;
 use crate::clock;
 use crate::http::clip::{durable, not_planned, planned};
 use crate::http::problem::{Kind, Problem};
+use crate::making::Made;
 use crate::settle::Written;
 
 /// How long the last part may take to close.
@@ -76,10 +77,10 @@ async fn write(app: &Arc<App>, stream: &Arc<Stream>, mut asset: Asset) -> Result
         tape_id.ok_or_else(|| Problem::new(Kind::NotReady, "only assets of this server have files"))?;
     let requested = asset.facts.requested.clone();
     let shown = assets::shown(stream, &asset)?;
-    let make = move |stream: &Stream| clip::plan_spans(stream, &shown.spans, shown.options);
+    let make = move |stream: &Stream| shown.making.plan_spans(stream, &shown.spans);
     let plan =
         planned(app, stream, None, PATIENCE, make).await.map_err(|e| not_planned(e, requested.clone()))?;
-    durable(stream, &plan).await?;
+    durable(stream, plan.spans()).await?;
     copy(app, stream, tape_id, &plan).await?;
     asset.facts = assets::clip_facts(stream, &plan);
     asset.facts.requested = requested;
@@ -88,12 +89,12 @@ async fn write(app: &Arc<App>, stream: &Arc<Stream>, mut asset: Asset) -> Result
     Ok(asset)
 }
 
-async fn copy(app: &Arc<App>, stream: &Arc<Stream>, id: Uuid, plan: &Arc<ClipPlan>) -> Result<(), Problem> {
+async fn copy(app: &Arc<App>, stream: &Arc<Stream>, id: Uuid, plan: &Made) -> Result<(), Problem> {
     let _turn = app.copying.lock().await;
-    let (app, stream, plan) = (Arc::clone(app), Arc::clone(stream), Arc::clone(plan));
+    let (app, stream, plan) = (Arc::clone(app), Arc::clone(stream), plan.clone());
     let copied = tokio::task::spawn_blocking(move || {
         let bytes = plan.bytes();
-        app.store.write(id, bytes, ClipBody::new(plan, Arc::new(OwnNeeds(stream))).pieces(0..bytes))
+        app.store.write(id, bytes, plan.pieces(Arc::new(OwnNeeds(stream)), 0..bytes))
     });
     Ok(copied.await.map_err(|e| Problem::new(Kind::Internal, e.to_string()))??)
 }

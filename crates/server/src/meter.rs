@@ -2,6 +2,9 @@
 //! Counting never locks and never allocates.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use control::access::{RefusalKind, Void};
 
 /// A number that only rises.
 #[derive(Debug, Default)]
@@ -51,38 +54,131 @@ impl Drop for Held {
     }
 }
 
+/// Upper ends of the buckets of answer times, in seconds: from a cached playlist to one that is held.
+const ANSWER_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+
+/// How long something took, counted in buckets.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    /// One for each of [`ANSWER_SECONDS`], one for what takes longer.
+    buckets: [AtomicU64; ANSWER_SECONDS.len() + 1],
+    sum_us: AtomicU64,
+}
+
+impl Timer {
+    /// It took this long.
+    pub(crate) fn took(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let bucket = ANSWER_SECONDS.iter().position(|end| seconds <= *end).unwrap_or(ANSWER_SECONDS.len());
+        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.sum_us.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    fn get(&self) -> Reading {
+        let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
+        let sum = Duration::from_micros(self.sum_us.load(Relaxed)).as_secs_f64();
+        Reading::Histogram { ends: &ANSWER_SECONDS, counts, sum }
+    }
+}
+
+/// What a meter shows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Reading {
+    /// Only rises.
+    Counter(u64),
+    /// Rises and falls.
+    Gauge(f64),
+    /// How many were within each upper end, and all of them together.
+    Histogram {
+        /// Upper ends of the buckets.
+        ends: &'static [f64],
+        /// How many fell into each, and how many beyond the last.
+        counts: Vec<u64>,
+        /// The sum of all values.
+        sum: f64,
+    },
+}
+
+/// A number with its name and what it means.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Figure {
+    /// `http_requests`.
+    pub(crate) name: String,
+    /// A label and its value, where figures of one name are told apart by one.
+    pub(crate) label: Option<(&'static str, &'static str)>,
+    /// One line.
+    pub(crate) help: &'static str,
+    /// The number.
+    pub(crate) reading: Reading,
+}
+
 macro_rules! group {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ident,)+ }) => {
+    ($(#[$doc:meta])* $name:ident ($prefix:literal) { $($(#[doc = $help:literal])+ $field:ident: $kind:ident $(as $family:literal $label:literal = $value:literal)?,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub(crate) struct $name {
-            $($(#[$field_doc])* pub(crate) $field: $kind,)+
+            $($(#[doc = $help])+ pub(crate) $field: $kind,)+
         }
 
         impl $name {
-            /// Every number of the group with its name.
-            pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($field), self.$field.get()),)+]
+            /// Every number of the group.
+            pub(crate) fn figures(&self) -> Vec<Figure> {
+                vec![$({
+                    let figure = Figure {
+                        name: concat!($prefix, "_", stringify!($field)).to_owned(),
+                        label: None,
+                        help: concat!($($help),+).trim_ascii_start(),
+                        reading: self.$field.reading(),
+                    };
+                    $(let figure = Figure { name: concat!($prefix, "_", $family).to_owned(), label: Some(($label, $value)), ..figure };)?
+                    figure
+                },)+]
             }
         }
     };
 }
 
+impl Counter {
+    fn reading(&self) -> Reading {
+        Reading::Counter(self.get())
+    }
+}
+
+impl Gauge {
+    fn reading(&self) -> Reading {
+        Reading::Gauge(self.get() as f64)
+    }
+}
+
+impl Timer {
+    fn reading(&self) -> Reading {
+        self.get()
+    }
+}
+
 group! {
     /// The HTTP listener.
-    Http {
+    Http ("http") {
         /// Connections that are open.
         connections: Gauge,
         /// Connections closed at once because `http.max_connections` were open.
         connections_refused: Counter,
         /// Connections closed because no byte moved for too long.
         connections_stalled: Counter,
-        /// Requests answered.
-        requests: Counter,
-        /// Requests refused by the policy point.
-        requests_refused: Counter,
-        /// Requests that ended in a 5xx.
-        requests_failed: Counter,
+        /// TLS handshakes that failed or did not end.
+        tls_failed: Counter,
+        /// Answers, by the class of their status.
+        answers_1xx: Counter as "answers" "class" = "1xx",
+        /// Answers, by the class of their status.
+        answers_2xx: Counter as "answers" "class" = "2xx",
+        /// Answers, by the class of their status.
+        answers_3xx: Counter as "answers" "class" = "3xx",
+        /// Answers, by the class of their status.
+        answers_4xx: Counter as "answers" "class" = "4xx",
+        /// Answers, by the class of their status.
+        answers_5xx: Counter as "answers" "class" = "5xx",
+        /// Seconds from a request's head to its answer's head; bodies are not in it.
+        answer_seconds: Timer,
         /// Bodies cut off by a read error.
         bodies_broken: Counter,
         /// Bytes of media handed to connections.
@@ -94,12 +190,24 @@ group! {
 
 group! {
     /// The RTMP listener.
-    Rtmp {
+    Rtmp ("rtmp") {
         /// Connections that are open.
         connections: Gauge,
         /// Connections closed at once because `rtmp.max_connections` were open.
         connections_refused: Counter,
-        /// Publishers refused by the policy point.
+        /// TLS handshakes that failed or did not end.
+        tls_failed: Counter,
+        /// Connections that publish.
+        publishers: Gauge,
+        /// Connections that play.
+        players: Gauge,
+        /// Bytes received.
+        received_bytes: Counter,
+        /// Bytes that sockets took.
+        sent_bytes: Counter,
+        /// Packets of media taken from publishers.
+        packets: Counter,
+        /// Publishers refused by the policy point, or with a name that is none.
         publishes_refused: Counter,
         /// Publishers refused because the stream was taken.
         publishes_busy: Counter,
@@ -119,8 +227,39 @@ group! {
 }
 
 group! {
+    /// The policy point, whatever protocol asked.
+    Access ("access") {
+        /// Refusals of the policy point, by the type of their problem.
+        refused_without_token: Counter as "refused" "type" = "token-required",
+        /// Refusals of the policy point, by the type of their problem.
+        refused_token_invalid: Counter as "refused" "type" = "token-invalid",
+        /// Refusals of the policy point, by the type of their problem.
+        refused_token_not_yet_valid: Counter as "refused" "type" = "token-not-yet-valid",
+        /// Refusals of the policy point, by the type of their problem.
+        refused_token_expired: Counter as "refused" "type" = "token-expired",
+        /// Refusals of the policy point, by the type of their problem.
+        refused_token_insufficient: Counter as "refused" "type" = "token-insufficient",
+        /// Connections ended because the credential that they rest on was revoked or ran out.
+        cut_off: Counter,
+    }
+}
+
+impl Access {
+    /// The counter of one kind of refusal.
+    pub(crate) fn refused(&self, kind: &RefusalKind) -> &Counter {
+        match kind {
+            RefusalKind::TokenRequired => &self.refused_without_token,
+            RefusalKind::TokenVoid(Void::NotYet) => &self.refused_token_not_yet_valid,
+            RefusalKind::TokenVoid(_) => &self.refused_token_invalid,
+            RefusalKind::TokenExpired => &self.refused_token_expired,
+            RefusalKind::TokenInsufficient | RefusalKind::TokenElsewhere => &self.refused_token_insufficient,
+        }
+    }
+}
+
+group! {
     /// The catalog's follower.
-    Catalogue {
+    Catalogue ("catalogue") {
         /// Events of the tape written to the catalog.
         events: Counter,
         /// Times the catalog refused an event and was caught up later.
@@ -132,7 +271,7 @@ group! {
 
 group! {
     /// Retention.
-    Retention {
+    Retention ("retention") {
         /// Extents that went.
         extents: Counter,
         /// Their bytes.
@@ -149,23 +288,35 @@ group! {
 pub(crate) struct Meter {
     pub(crate) http: Http,
     pub(crate) rtmp: Rtmp,
+    pub(crate) access: Access,
     pub(crate) catalogue: Catalogue,
     pub(crate) retention: Retention,
 }
 
 impl Meter {
-    /// Every number with its name, for the log at the end and for exporters.
-    pub(crate) fn read(&self) -> Vec<(String, u64)> {
+    /// Every number, for the log at the end and for exporters.
+    pub(crate) fn figures(&self) -> Vec<Figure> {
         let groups = [
-            ("http", self.http.read()),
-            ("rtmp", self.rtmp.read()),
-            ("catalogue", self.catalogue.read()),
-            ("retention", self.retention.read()),
+            self.http.figures(),
+            self.rtmp.figures(),
+            self.access.figures(),
+            self.catalogue.figures(),
+            self.retention.figures(),
         ];
-        let named = |(group, numbers): (&str, Vec<(&str, u64)>)| {
-            numbers.into_iter().map(|(name, n)| (format!("{group}_{name}"), n)).collect::<Vec<_>>()
-        };
-        groups.into_iter().flat_map(named).collect()
+        groups.into_iter().flatten().collect()
+    }
+}
+
+impl Http {
+    /// The counter of answers with a status.
+    pub(crate) fn answers(&self, status: http::StatusCode) -> &Counter {
+        match status.as_u16() {
+            ..200 => &self.answers_1xx,
+            200..300 => &self.answers_2xx,
+            300..400 => &self.answers_3xx,
+            400..500 => &self.answers_4xx,
+            500.. => &self.answers_5xx,
+        }
     }
 }
 

@@ -35,10 +35,14 @@ pub(crate) struct Bound {
     pub(crate) address: SocketAddr,
 }
 
-/// Opens a listener; `None` when it is configured off. `what` is `http`, `rtmp`, …, the section of its key.
-pub(crate) async fn bind(what: &'static str, listen: &Listen) -> Result<Option<Bound>, BindError> {
+/// Opens a listener; `None` when it is configured off. `what` is `http`, `rtmp`, …, the section of its key `name`.
+pub(crate) async fn bind(
+    what: &'static str,
+    name: &'static str,
+    listen: &Listen,
+) -> Result<Option<Bound>, BindError> {
     let Listen::At(address) = listen else { return Ok(None) };
-    let variable = format!("TAPELINE_{}__LISTEN", what.to_ascii_uppercase());
+    let variable = format!("TAPELINE_{what}__{name}").to_ascii_uppercase();
     let failed = |why: String| BindError { what, address: address.clone(), why };
     let resolved = tokio::net::lookup_host(address).await;
     let target = resolved

@@ -15,14 +15,15 @@ use tokio_util::task::TaskTracker;
 use crate::access::Gate;
 use crate::app::{App, Parts};
 use crate::cli::{ServePlan, Stop, say};
-use crate::config::{self, Config, Durability};
+use crate::config::{self, Config, Durability, Listen, TlsFiles};
 use crate::data_dir::DataDir;
 use crate::log::LogHandle;
-use crate::meter::Meter;
+use crate::meter::{Meter, Reading};
 use crate::net::{Bound, bind};
 use crate::retention::{self, Rules};
 use crate::settle::{self, Settling};
 use crate::stop::{Asked, Signals};
+use crate::tls::Tls;
 use crate::{catalogue, config::keys, demo, http, log, rtmp};
 
 /// Threads that block: media reads are bounded by their own permits, the rest (catalog files, planning) is
@@ -64,8 +65,32 @@ struct Server {
     signals: Signals,
     http: Option<Bound>,
     rtmp: Option<Bound>,
+    https: Option<(Bound, Tls)>,
+    rtmps: Option<(Bound, Tls)>,
     settled: Option<mpsc::Receiver<Asset>>,
     meter: &'static Meter,
+    /// The certificates in use, whose files a reload reads again.
+    certificates: Vec<(Secured, Tls)>,
+}
+
+/// A listener inside TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Secured {
+    Http,
+    Rtmp,
+}
+
+/// A listener inside TLS; `None` without a certificate, or when it is configured off.
+async fn secured(
+    what: &'static str,
+    listen: &Listen,
+    files: Option<&TlsFiles>,
+    protocols: &[&[u8]],
+) -> Result<Option<(Bound, Tls)>, Stop> {
+    let Some(files) = files else { return Ok(None) };
+    let tls = Tls::load(files, protocols).map_err(Stop::refused)?;
+    let bound = bind(what, "tls_listen", listen).await.map_err(Stop::refused)?;
+    Ok(bound.map(|bound| (bound, tls)))
 }
 
 impl Server {
@@ -73,11 +98,26 @@ impl Server {
         let signals = Signals::new().map_err(|e| Stop::refused(format!("cannot take signals: {e}")))?;
         let config = plan.loaded.config.clone();
         // Ports first: whether they are free is known at once, and opening the tape may take a while.
-        let http = bind("http", &config.http.listen).await.map_err(Stop::refused)?;
-        let rtmp = bind("rtmp", &config.rtmp.listen).await.map_err(Stop::refused)?;
+        let http = bind("http", "listen", &config.http.listen).await.map_err(Stop::refused)?;
+        let rtmp = bind("rtmp", "listen", &config.rtmp.listen).await.map_err(Stop::refused)?;
+        let https =
+            secured("http", &config.http.tls_listen, config.http.tls.as_ref(), &[b"http/1.1"]).await?;
+        let rtmps = secured("rtmp", &config.rtmp.tls_listen, config.rtmp.tls.as_ref(), &[]).await?;
         let (app, settled) = open(config, plan.flags.clone()).await?;
         let meter = app.meter;
-        Ok(Self { app, plan, log, signals, http, rtmp, settled: Some(settled), meter })
+        Ok(Self {
+            app,
+            plan,
+            log,
+            signals,
+            http,
+            rtmp,
+            https,
+            rtmps,
+            settled: Some(settled),
+            meter,
+            certificates: Vec::new(),
+        })
     }
 
     async fn run(mut self) -> Result<(), Stop> {
@@ -96,12 +136,25 @@ impl Server {
         followers.spawn(retention::keep(Arc::clone(&self.app), stop.clone()));
         let (http, rtmp) = (self.http.take(), self.rtmp.take());
         tell(http.as_ref(), rtmp.as_ref(), self.plan.demo);
+        self.serve_secured(&stop, &connections);
         let publish_to = rtmp.as_ref().map(|bound| bound.address);
         if let Some(bound) = http {
-            connections.spawn(http::serve(bound, Arc::clone(&self.app), stop.clone(), connections.clone()));
+            connections.spawn(http::serve(
+                bound,
+                Arc::clone(&self.app),
+                stop.clone(),
+                connections.clone(),
+                None,
+            ));
         }
         if let Some(bound) = rtmp {
-            connections.spawn(rtmp::serve(bound, Arc::clone(&self.app), stop.clone(), connections.clone()));
+            connections.spawn(rtmp::serve(
+                bound,
+                Arc::clone(&self.app),
+                stop.clone(),
+                connections.clone(),
+                None,
+            ));
         }
         if self.plan.demo {
             let address = publish_to
@@ -111,6 +164,24 @@ impl Server {
         self.wait().await;
         stop.cancel();
         self.close(&connections, &followers, &followers_stop).await
+    }
+
+    /// The listeners inside TLS. Their certificates stay, so that a reload reaches them.
+    fn serve_secured(&mut self, stop: &CancellationToken, connections: &TaskTracker) {
+        if let Some((bound, tls)) = self.https.take() {
+            tracing::info!(address = %bound.address, "https listening");
+            say(&format!("Over HTTPS        https://{}/", local(&bound)));
+            self.certificates.push((Secured::Http, tls.clone()));
+            let (app, stop, tasks) = (Arc::clone(&self.app), stop.clone(), connections.clone());
+            connections.spawn(http::serve(bound, app, stop, tasks, Some(tls)));
+        }
+        if let Some((bound, tls)) = self.rtmps.take() {
+            tracing::info!(address = %bound.address, "rtmps listening");
+            say(&format!("Over RTMPS        rtmps://{}/live/NAME", local(&bound)));
+            self.certificates.push((Secured::Rtmp, tls.clone()));
+            let (app, stop, tasks) = (Arc::clone(&self.app), stop.clone(), connections.clone());
+            connections.spawn(rtmp::serve(bound, app, stop, tasks, Some(tls)));
+        }
     }
 
     /// Until a signal asks for the end.
@@ -139,6 +210,15 @@ impl Server {
                 keys::Change::Reload => tracing::info!(key, "setting changed"),
                 keys::Change::Restart => tracing::warn!(key, "setting changed; it takes a restart"),
                 keys::Change::NotYet => {}
+            }
+        }
+        for (listener, tls) in &self.certificates {
+            let files = match listener {
+                Secured::Http => &running.http.tls,
+                Secured::Rtmp => &running.rtmp.tls,
+            };
+            if let Some(Err(error)) = files.as_ref().map(|files| tls.reload(files)) {
+                tracing::error!(%error, "the certificate was not read again; the one of before goes on");
             }
         }
         self.log.set(running.log.level);
@@ -173,8 +253,15 @@ impl Server {
         if answered.is_err() {
             tracing::warn!("some answers were cut off");
         }
-        let counted = self.meter.read().into_iter().filter(|(_, n)| *n > 0);
-        let counted: Vec<String> = counted.map(|(name, n)| format!("{name}={n}")).collect();
+        let counted = self.meter.figures().into_iter().filter_map(|figure| match figure.reading {
+            Reading::Counter(n) if n > 0 => Some(format!(
+                "{}{}={n}",
+                figure.name,
+                figure.label.map(|(_, v)| format!("_{v}")).unwrap_or_default()
+            )),
+            _ => None,
+        });
+        let counted: Vec<String> = counted.collect();
         tracing::info!(counters = counted.join(" "), "ended");
         match sealed {
             Ok(Ok(())) => Ok(()),
@@ -198,7 +285,7 @@ pub(crate) async fn open(config: Config, flags: String) -> Result<(Arc<App>, mps
     let store = tokio::task::spawn_blocking(move || Store::open(&data)).await.map_err(Stop::failed)?;
     let store = store.map_err(|e| Stop::refused(format!("the files of assets cannot be opened: {e}")))?;
     let meter: &'static Meter = Box::leak(Box::default());
-    let gate = Gate::new(keys, &config.access, flags);
+    let gate = Gate::new(keys, &config, flags, &meter.access);
     let (settling, settled) = Settling::new();
     let app = App::new(Parts { hub, catalog, gate, config, settling, store, rules, meter });
     Ok((app, settled))

@@ -12,7 +12,6 @@ use control::catalog::UPSERT_BATCH;
 use tape::Stream;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
-use view::clip;
 
 use crate::app::App;
 use crate::assets;
@@ -87,7 +86,7 @@ async fn find(app: &App, stream: &Arc<Stream>, mut asset: Asset) -> Asset {
     let outcome = match assets::shown(stream, &asset) {
         Err(problem) => Err(problem),
         Ok(shown) => {
-            let make = move |stream: &Stream| clip::plan_spans(stream, &shown.spans, shown.options);
+            let make = move |stream: &Stream| shown.making.plan_spans(stream, &shown.spans);
             planned(app, stream, None, PATIENCE, make).await.map_err(|e| not_planned(e, requested.clone()))
         }
     };

@@ -285,7 +285,10 @@ impl Hub {
             while stopped.recv_timeout(TICK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 let Some(hub) = hub.upgrade() else { return };
                 let now = hub.volume.now();
-                hub.streams().iter().for_each(|s| s.flush_if_quiet(now));
+                for stream in hub.streams() {
+                    stream.flush_if_quiet(now);
+                    stream.end_if_stalled(now);
+                }
             }
         };
         let thread = std::thread::Builder::new().name("tape-tick".into()).spawn(run)?;
@@ -353,6 +356,11 @@ impl Hub {
         let state = State::new(self.volume.ring(PartNo(0)));
         let log = self.committer.attach(log);
         Stream::new((id, name.clone(), now.wall), self.volume.clone(), log, state)
+    }
+
+    /// What the committer has counted.
+    pub fn commit_figures(&self) -> crate::CommitFigures {
+        self.committer.figures()
     }
 
     /// Ends all runs, seals and syncs. Blocking; the hub takes no packets afterwards.

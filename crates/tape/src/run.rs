@@ -91,6 +91,14 @@ impl RunInfo {
         self.clock.wall(self.closed_end)
     }
 
+    /// What can be read of the run by now, as stretches of wall time without a step of the clock. Stretches may overlap:
+    /// where the clock stepped back, times exist twice.
+    pub fn stretches(&self) -> Vec<(WallTime, WallTime)> {
+        let wall = |at| self.clock.wall(at);
+        let stretches = self.clock.stretches(self.start..self.closed_end.max(self.start));
+        stretches.iter().map(|s| (wall(s.start), wall(s.end.plus_ns(-1)).plus_ns(1))).collect()
+    }
+
     /// Wall time of what is durable of the run; `None` until its first part is.
     pub fn wall_durable(&self) -> Option<WallTime> {
         (self.durable_end > MediaTime::MIN).then(|| self.clock.wall(self.durable_end))

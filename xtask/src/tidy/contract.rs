@@ -8,9 +8,12 @@ use super::tree::{Token, Tree};
 
 const CONFIG: &str = "docs/config.md";
 const KEYS: &str = "crates/server/src/config/keys.rs";
-const POLICY: &str = "crates/server/src/config/policy.rs";
+/// The settings that repeat: their section, and where their keys stand.
+const REPEATING: [(&str, &str); 2] =
+    [("policy.", "crates/server/src/config/policy.rs"), ("jwt.", "crates/server/src/config/jwt.rs")];
 const API: &str = "docs/api.md";
 const ROUTES: &str = "crates/server/src/";
+const OPENAPI: &str = "crates/server/src/api/openapi/calls.rs";
 const METHODS: &[&str] = &["get", "post", "put", "patch", "delete"];
 
 /// The first parts of the paths of the REST interface, as the design lists its calls.
@@ -28,6 +31,8 @@ const REST: &[&str] = &[
     "tokens",
     "ip-rules",
     "webhooks",
+    "openapi.json",
+    "retention",
 ];
 
 /// Where REST calls begin; in the code and the document it may be left out.
@@ -38,22 +43,42 @@ pub(super) fn config_keys(tree: &Tree) -> Vec<Finding> {
     let Some(doc) = tree.file(CONFIG) else { return Vec::new() };
     let tokens = |path| tree.rust().find(|(file, _)| file.path == path).map(|(_, rust)| &rust.tokens[..]);
     let table = tokens(KEYS).map(keys_in_table).unwrap_or_default();
-    let policies = tokens(POLICY).map(keys_of_policies).unwrap_or_default();
-    let code = table.into_iter().chain(policies).collect();
+    let repeating = REPEATING.iter().flat_map(|(section, path)| {
+        tokens(path).map(|tokens| keys_that_repeat(tokens, section)).unwrap_or_default()
+    });
+    let code = table.into_iter().chain(repeating).collect();
     differences((KEYS, &code), (CONFIG, &keys_in_doc(&doc.text)), "a table row that begins with it in `code`")
 }
 
 /// REST calls without a word about them, and words about calls that are none.
 pub(super) fn routes(tree: &Tree) -> Vec<Finding> {
+    let code = routed(tree);
     let Some(doc) = tree.file(API) else { return Vec::new() };
-    let sources = tree.rust().filter(|(file, rust)| file.path.starts_with(ROUTES) && !rust.is_test);
-    let code = sources.flat_map(|(_, rust)| calls_in_code(&rust.tokens)).collect();
     let told = leading_code(&doc.text).flat_map(calls_in_word).filter(|call| is_rest(call)).collect();
     differences(
         (ROUTES, &code),
         (API, &told),
         "a table row, list item or heading that begins with `METHOD /path`",
     )
+}
+
+/// REST calls that the OpenAPI document lacks, and descriptions of calls that are none.
+pub(super) fn described(tree: &Tree) -> Vec<Finding> {
+    let mut files = tree.rust().filter(|(file, _)| file.path == OPENAPI);
+    let Some((_, rust)) = files.next() else { return Vec::new() };
+    let described = described_calls(&rust.tokens);
+    differences((ROUTES, &routed(tree)), (OPENAPI, &described), "an `op(\"METHOD\", \"/path\", …)`")
+}
+
+fn routed(tree: &Tree) -> BTreeSet<String> {
+    let sources = tree.rust().filter(|(file, rust)| file.path.starts_with(ROUTES) && !rust.is_test);
+    sources.flat_map(|(_, rust)| calls_in_code(&rust.tokens)).collect()
+}
+
+/// `op("GET", "/streams", …)`
+fn described_calls(tokens: &[Token]) -> BTreeSet<String> {
+    let ops = tokens.windows(5).filter(|w| w[0].text == "op" && w[1].text == "(" && w[3].text == ",");
+    ops.filter_map(|w| Some(call(literal(&w[2])?, literal(&w[4])?))).collect()
 }
 
 /// What one side has and the other lacks. A side is the place a finding points at and its set.
@@ -82,8 +107,8 @@ fn keys_in_table(tokens: &[Token]) -> Vec<String> {
 }
 
 /// `"policy.record"`, the settings that repeat
-fn keys_of_policies(tokens: &[Token]) -> Vec<String> {
-    let keys = tokens.iter().filter_map(literal).filter(|word| word.starts_with("policy.") && is_key(word));
+fn keys_that_repeat(tokens: &[Token], section: &str) -> Vec<String> {
+    let keys = tokens.iter().filter_map(literal).filter(|word| word.starts_with(section) && is_key(word));
     keys.map(str::to_owned).collect()
 }
 
@@ -189,6 +214,21 @@ mod tests {
 
     fn subjects(findings: Vec<Finding>) -> Vec<(String, String)> {
         findings.into_iter().map(|f| (f.path, f.subject)).collect()
+    }
+
+    #[test]
+    fn a_call_that_nobody_describes_is_found() {
+        let routes = ".route(\"/keys\", get(list).post(make))";
+        let ops = "fn f() { vec![op(\"GET\", \"/keys\", \"a\", \"b\").x(), op(\"PUT\", \"/keys/{k}\", \"c\", \"d\")] }";
+        let tree = Tree::of(&[
+            ("crates/server/src/api/mod.rs", &format!("fn r() {{ Router::new(){routes} }}")),
+            (OPENAPI, ops),
+        ]);
+        let found = subjects(described(&tree));
+        assert_eq!(
+            found.iter().map(|(_, call)| call.as_str()).collect::<Vec<_>>(),
+            ["POST /keys", "PUT /keys/{}"]
+        );
     }
 
     #[test]

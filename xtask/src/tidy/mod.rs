@@ -42,6 +42,7 @@ const CHECKS: &[Check] = &[
     Check { name: "fuzz-list", find: lists::unlisted_fuzz_targets },
     Check { name: "config-docs", find: contract::config_keys },
     Check { name: "api-docs", find: contract::routes },
+    Check { name: "openapi", find: contract::described },
 ];
 
 /// Checks the tree and prints what breaks a rule.

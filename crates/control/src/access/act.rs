@@ -38,7 +38,7 @@ impl Acts {
     }
 
     /// Whether `act` itself is in the set.
-    fn holds(self, act: Act) -> bool {
+    pub fn holds(self, act: Act) -> bool {
         self.0 & bit(act) != 0
     }
 

@@ -3,7 +3,7 @@
 //! from is `keys`; how a decision is told to a peer (problem+json, an RTMP status) is the server's.
 //!
 //! The rules ("safe by default"), of which one suffices:
-//! 1. a grant that has the act, covers the resource and has not expired;
+//! 1. a grant that has the act, covers the resource, is good from where the peer is and has not expired;
 //! 2. watching live is open;
 //! 3. a public asset may be fetched by whoever knows its id;
 //! 4. everything is open from loopback (unless configured shut), and [`Peer::loopback`] says strictly what
@@ -14,13 +14,15 @@
 //! A credential never takes away: with a bad token a peer may do what it may without one.
 
 mod act;
+mod grant;
 mod pattern;
 mod peer;
 mod policy;
 mod refusal;
 
 pub use act::{Act, Acts};
+pub use grant::{Grant, Holder, JtiTag, KeyTag, NETWORKS_MAX, Networks, Shown, Void};
 pub use pattern::{PATTERN_BYTES_MAX, Pattern, PatternError};
 pub use peer::{HttpFacts, NotLoopback, Peer};
-pub use policy::{Allowed, Decision, Grant, Loopback, OpenRule, OpenRuleError, Policy, Request, Resource};
+pub use policy::{Allowed, Decision, Loopback, OpenRule, OpenRuleError, Policy, Request, Resource};
 pub use refusal::{Refusal, RefusalKind};

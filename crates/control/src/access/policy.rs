@@ -6,7 +6,7 @@ use media::{StreamName, WallTime};
 use thiserror::Error;
 
 use super::refusal::{Refusal, RefusalKind};
-use super::{Act, Acts, NotLoopback, Pattern, PatternError, Peer};
+use super::{Act, Acts, Holder, NotLoopback, Pattern, PatternError, Peer, Shown};
 use crate::UnknownWord;
 use crate::asset::Visibility;
 
@@ -38,30 +38,6 @@ pub struct Request<'a> {
     pub peer: &'a Peer,
     /// When; judges the grant's expiry.
     pub now: WallTime,
-}
-
-/// What a credential stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
-    /// The token behind it.
-    pub token_id: String,
-    /// What may be done.
-    pub acts: Acts,
-    /// To which streams.
-    pub streams: Pattern,
-    /// First instant at which it is void; absent for ever.
-    pub expires_at: Option<WallTime>,
-}
-
-impl Grant {
-    /// Whether the grant has run out at `now`.
-    pub fn is_expired(&self, now: WallTime) -> bool {
-        self.expires_at.is_some_and(|end| end <= now)
-    }
-
-    fn covers(&self, act: Act, resource: Resource<'_>) -> bool {
-        self.acts.allow(act) && takes_in(&self.streams, resource)
-    }
 }
 
 /// One entry of `[access] open`: an act that anyone may do to the streams of a pattern.
@@ -124,8 +100,8 @@ pub struct Policy {
 /// The rule that let a request through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed<'a> {
-    /// A grant has it; its token's id, for logs.
-    Token(&'a str),
+    /// A grant has it; whose.
+    Token(&'a Holder),
     /// Live play is open.
     LivePlay,
     /// The asset is public.
@@ -161,15 +137,15 @@ impl Policy {
         Self { loopback, open }
     }
 
-    /// Decides. `grant` is what the request's credential stands for; `None` where it has none or one that
-    /// stands for nothing.
-    pub fn decide<'a>(&'a self, request: &Request<'_>, grant: Option<&'a Grant>) -> Decision<'a> {
+    /// Decides over a request and what it shows.
+    pub fn decide<'a>(&'a self, request: &Request<'_>, shown: impl Into<Shown<'a>>) -> Decision<'a> {
         let Request { act, resource, peer, now } = *request;
-        if let Some(grant) = grant
-            && grant.covers(act, resource)
+        let shown = shown.into();
+        if let Shown::Grant(grant) = shown
+            && grant.covers(act, resource, peer.addr)
             && !grant.is_expired(now)
         {
-            return Decision::Allow(Allowed::Token(&grant.token_id));
+            return Decision::Allow(Allowed::Token(&grant.holder));
         }
         if act == Act::Play && matches!(resource, Resource::Stream(_)) {
             return Decision::Allow(Allowed::LivePlay);
@@ -187,15 +163,17 @@ impl Policy {
             .find(|rule| Acts::of(&[rule.act]).allow(act) && takes_in(&rule.streams, resource));
         match opened {
             Some(rule) => Decision::Allow(Allowed::Open(rule)),
-            None => Decision::Refuse(self.refusal(request, grant, loopback.err())),
+            None => Decision::Refuse(self.refusal(request, shown, loopback.err())),
         }
     }
 
-    fn refusal(&self, request: &Request<'_>, grant: Option<&Grant>, far: Option<NotLoopback>) -> Refusal {
-        let kind = match grant {
-            None => RefusalKind::TokenRequired,
-            Some(grant) if grant.is_expired(request.now) => RefusalKind::TokenExpired,
-            Some(_) => RefusalKind::TokenInsufficient,
+    fn refusal(&self, request: &Request<'_>, shown: Shown<'_>, far: Option<NotLoopback>) -> Refusal {
+        let kind = match shown {
+            Shown::Nothing => RefusalKind::TokenRequired,
+            Shown::Void(void) => RefusalKind::TokenVoid(void.clone()),
+            Shown::Grant(grant) if grant.is_expired(request.now) => RefusalKind::TokenExpired,
+            Shown::Grant(grant) if !grant.networks.have(request.peer.addr) => RefusalKind::TokenElsewhere,
+            Shown::Grant(_) => RefusalKind::TokenInsufficient,
         };
         let far = far.filter(|_| self.loopback == Loopback::Open);
         Refusal::new(kind, request.act, request.resource, far)
@@ -207,7 +185,7 @@ fn is_public_asset(resource: Resource<'_>) -> bool {
 }
 
 /// What is of no stream is of all of them: it needs a pattern that takes in every name.
-fn takes_in(streams: &Pattern, resource: Resource<'_>) -> bool {
+pub(super) fn takes_in(streams: &Pattern, resource: Resource<'_>) -> bool {
     match resource {
         Resource::Stream(name) | Resource::Asset { stream: Some(name), .. } => streams.matches(name),
         Resource::Asset { stream: None, .. } | Resource::Server => streams.is_everything(),

@@ -3,17 +3,21 @@
 
 use std::fmt;
 
-use super::{Act, NotLoopback, Pattern, Resource};
+use super::{Act, NotLoopback, Pattern, Resource, Void};
 
 /// Why a request was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// No credential, or one that stands for nothing (unknown or revoked).
+    /// No credential.
     TokenRequired,
+    /// A credential that stands for nothing.
+    TokenVoid(Void),
     /// The credential has run out.
     TokenExpired,
     /// The credential is good, but not for this.
     TokenInsufficient,
+    /// The credential is good, but not from this address.
+    TokenElsewhere,
 }
 
 /// A refused request.
@@ -30,10 +34,12 @@ pub struct Refusal {
 impl Refusal {
     pub(super) fn new(kind: RefusalKind, act: Act, resource: Resource<'_>, far: Option<NotLoopback>) -> Self {
         let what = what(act, resource);
-        let why = match kind {
-            RefusalKind::TokenRequired => "needs a token (none was given, or it is unknown or revoked)",
-            RefusalKind::TokenExpired => "needs a token, and the one given has expired",
-            RefusalKind::TokenInsufficient => "is not among what the given token allows",
+        let why = match &kind {
+            RefusalKind::TokenRequired => "needs a token, and none was given".to_owned(),
+            RefusalKind::TokenVoid(void) => format!("needs a token, and the one given {void}"),
+            RefusalKind::TokenExpired => "needs a token, and the one given has expired".to_owned(),
+            RefusalKind::TokenInsufficient => "is not among what the given token allows".to_owned(),
+            RefusalKind::TokenElsewhere => "is not allowed by the given token from this address".to_owned(),
         };
         let far = far.map(|far| format!("; it is open from this machine only, and {far}"));
         Self {
@@ -45,27 +51,33 @@ impl Refusal {
 
     /// The HTTP status: 401 where another credential is asked for, 403 where this one does not reach.
     pub fn status(&self) -> u16 {
-        match self.kind {
-            RefusalKind::TokenRequired | RefusalKind::TokenExpired => 401,
-            RefusalKind::TokenInsufficient => 403,
-        }
+        self.row().0
     }
 
     /// The stable `type` of the problem document.
     pub fn problem_type(&self) -> &'static str {
-        match self.kind {
-            RefusalKind::TokenRequired => "/problems/token-required",
-            RefusalKind::TokenExpired => "/problems/token-expired",
-            RefusalKind::TokenInsufficient => "/problems/token-insufficient",
-        }
+        self.row().1
     }
 
     /// The `title` of the problem document.
     pub fn title(&self) -> &'static str {
-        match self.kind {
-            RefusalKind::TokenRequired => "A token is required",
-            RefusalKind::TokenExpired => "The token has expired",
-            RefusalKind::TokenInsufficient => "The token does not allow this",
+        self.row().2
+    }
+
+    /// Status, type and title.
+    fn row(&self) -> (u16, &'static str, &'static str) {
+        match &self.kind {
+            RefusalKind::TokenRequired => (401, "/problems/token-required", "A token is required"),
+            RefusalKind::TokenVoid(Void::NotYet) => {
+                (401, "/problems/token-not-yet-valid", "The token is not valid yet")
+            }
+            RefusalKind::TokenVoid(_) => {
+                (401, "/problems/token-invalid", "The token is not one of this server's")
+            }
+            RefusalKind::TokenExpired => (401, "/problems/token-expired", "The token has expired"),
+            RefusalKind::TokenInsufficient | RefusalKind::TokenElsewhere => {
+                (403, "/problems/token-insufficient", "The token does not allow this")
+            }
         }
     }
 }
@@ -122,7 +134,7 @@ mod tests {
         let refusal = refusal(RefusalKind::TokenRequired, Resource::Stream(&name));
         assert_eq!(
             refusal.to_string(),
-            "publish of live/cam1 needs a token (none was given, or it is unknown or revoked); it is open from \
+            "publish of live/cam1 needs a token, and none was given; it is open from \
              this machine only, and it came from 172.17.0.1; make one with: tapeline token new --act publish \
              --stream live/cam1"
         );
@@ -149,7 +161,7 @@ mod tests {
         for kind in [RefusalKind::TokenRequired, RefusalKind::TokenInsufficient] {
             let there = Resource::Asset { stream: Some(&name), visibility: Visibility::Private };
             let missing = Resource::Asset { stream: None, visibility: Visibility::Private };
-            assert_eq!(refusal(kind, there), refusal(kind, missing));
+            assert_eq!(refusal(kind.clone(), there), refusal(kind, missing));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Opening a SQLite file: its settings, its two pools, and what to say when it does not open.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,9 +49,16 @@ pub(super) async fn open(url: &str, path: &str) -> Result<Db, CatalogError> {
         }
         other => other,
     };
+    make_private(&path);
     let write = first_connection(&path, &fault).await?;
     let read = pool(READERS_MAX, reader_options(&path)).await.map_err(fault)?;
     Ok(Db { read, write, place: place.into() })
+}
+
+/// Makes a missing file so that only its owner reads it, as it holds keys; SQLite gives its companions the same mode.
+/// What stands in the way is told by opening it.
+fn make_private(path: &Path) {
+    let _ = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
 }
 
 /// The writer, which makes the file and its log. Two moments make SQLite answer busy at once, whatever the

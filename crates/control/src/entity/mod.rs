@@ -5,5 +5,7 @@ pub(crate) mod access_token;
 pub(crate) mod asset;
 pub(crate) mod asset_tag;
 pub(crate) mod generation;
+pub(crate) mod revoked_jwt;
 pub(crate) mod secret;
+pub(crate) mod signing_key;
 pub(crate) mod stream_rule;

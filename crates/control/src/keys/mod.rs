@@ -1,28 +1,37 @@
-//! Access tokens: made by a person, stored as hashes, looked up without a query.
+//! Credentials: opaque tokens, made by a person and stored as hashes; signed tokens (JWT) of keys that are stored
+//! here or stand in the configuration; grants in paths. All are looked up without a query.
 //!
 //! The tables belong to the catalog's database, so a token that a command line adds or revokes is seen by
 //! every running server: each change raises a generation number in its own transaction, and
 //! [`Keys::refresh`], called every [`REFRESH_EVERY`], reads that number and, when it moved, the tokens.
 //! Between two refreshes the database is not asked: while it is away, tokens go on working and changes wait.
 
+mod claims;
 mod lifetime;
 mod path;
 mod secret;
+mod signer;
+mod signing;
 mod token;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+pub use claims::{AUDIENCE, Rules, SKEW_NS_MAX};
 pub use lifetime::{LifetimeError, parse_lifetime};
 pub use path::{PATH_GRANT_STEP, PATH_GRANT_TTL, PathGrant};
 use sea_orm::EntityTrait;
 use secret::{Hash, same};
-pub use secret::{SECRET_PREFIX, Secret};
+pub use secret::{SECRET_PREFIX, SHARED_PREFIX, Secret};
+pub use signer::{Algorithm, ID_BYTES_MAX, JWT_BYTES_MAX, KeyParts, Signer};
+pub use signing::{KEYS_MAX, Key, NewJwt, NewKey, REVOKED_MAX};
 pub use token::{NewToken, TOKEN_KEPT, TOKENS_MAX, Token};
 use tokio::sync::Mutex;
 
-use crate::access::Grant;
+use media::WallTime;
+
+use crate::access::{Grant, Holder, JtiTag, KeyTag, Void};
 use crate::db::Db;
 use crate::entity::generation;
 use crate::{Catalog, CatalogError};
@@ -39,6 +48,14 @@ pub struct Keys {
     /// Held while the copy is renewed, so that an older read never replaces a newer one.
     renewing: Arc<Mutex<()>>,
     path_key: Arc<path::Key>,
+    fixed: Arc<RwLock<Arc<Fixed>>>,
+}
+
+/// What the configuration says about signed tokens.
+#[derive(Debug, Default)]
+struct Fixed {
+    signers: HashMap<String, Signer>,
+    rules: Rules,
 }
 
 /// Whether [`Keys::refresh`] found changes.
@@ -50,7 +67,8 @@ pub enum Refreshed {
     Changed,
 }
 
-/// All tokens that are not revoked, as of one generation. Bounded by [`TOKENS_MAX`].
+/// All tokens and keys that are not revoked, and the signed tokens that are, as of one generation. Bounded by
+/// [`TOKENS_MAX`], [`KEYS_MAX`] and [`REVOKED_MAX`].
 #[derive(Debug, Clone, Default)]
 struct Snapshot {
     /// Absent where the copy was amended: the next refresh reads all of it.
@@ -58,6 +76,8 @@ struct Snapshot {
     /// By the first eight bytes of the hash; the whole hash is compared afterwards.
     by_hash: HashMap<[u8; 8], Vec<(Hash, Grant)>>,
     by_id: HashSet<String>,
+    signers: HashMap<String, Signer>,
+    revoked: HashSet<JtiTag>,
 }
 
 impl Keys {
@@ -71,21 +91,73 @@ impl Keys {
             cache: Arc::new(RwLock::new(Arc::new(snapshot))),
             renewing: Arc::new(Mutex::new(())),
             path_key,
+            fixed: Arc::default(),
         })
     }
 
-    /// What a secret stands for, or `None` where it is no token, unknown or revoked. Asks no database.
-    /// Whether the grant has expired is for the policy to say, which knows the time.
-    pub fn find(&self, secret: &str) -> Option<Grant> {
+    /// Takes the keys and rules of the configuration. Its keys go before those of the database.
+    pub fn set_fixed(&self, signers: Vec<Signer>, rules: Rules) {
+        let signers = signers.into_iter().map(|signer| (signer.id().to_owned(), signer)).collect();
+        *self.fixed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Fixed { signers, rules });
+    }
+
+    /// The keys of the configuration, by their ids.
+    pub fn fixed_keys(&self) -> Vec<KeyParts> {
+        let mut keys: Vec<_> = self.fixed().signers.values().map(|signer| signer.parts().clone()).collect();
+        keys.sort_by(|a, b| a.id.cmp(&b.id));
+        keys
+    }
+
+    /// What a credential stands for. Asks no database. Whether the grant has expired is for the policy to say.
+    ///
+    /// # Errors
+    /// When it stands for nothing, and why.
+    pub fn find(&self, secret: &str, now: WallTime) -> Result<Grant, Void> {
+        match signer::is_jwt(secret) {
+            true => self.find_jwt(secret, now),
+            false => self.find_token(secret).ok_or(Void::Unknown),
+        }
+    }
+
+    fn find_token(&self, secret: &str) -> Option<Grant> {
         let hash = Secret::parse(secret)?.hash();
         let snapshot = self.snapshot();
         let candidates = snapshot.by_hash.get(&first_bytes(&hash))?;
         candidates.iter().find(|(stored, _)| same(stored, &hash)).map(|(_, grant)| grant.clone())
     }
 
-    /// Whether the token behind a grant is still there: what a long connection asks now and then.
+    fn find_jwt(&self, token: &str, now: WallTime) -> Result<Grant, Void> {
+        let signer = signer::key_of(token).and_then(|id| self.signer(&id)).ok_or(Void::Unsigned)?;
+        let grant = signer.open(token, &self.fixed().rules, now)?;
+        if self.is_live(&grant) { Ok(grant) } else { Err(Void::Unknown) }
+    }
+
+    /// Whether the credential behind a grant still stands: what a long connection asks now and then.
     pub fn is_live(&self, grant: &Grant) -> bool {
-        self.snapshot().by_id.contains(&grant.token_id)
+        match &grant.holder {
+            Holder::Token(id) => self.snapshot().by_id.contains(id),
+            Holder::Jwt { key, jti, .. } => {
+                let snapshot = self.snapshot();
+                self.has_signer(&snapshot, *key) && jti.is_none_or(|jti| !snapshot.revoked.contains(&jti))
+            }
+        }
+    }
+
+    fn has_signer(&self, snapshot: &Snapshot, tag: KeyTag) -> bool {
+        let fixed = self.fixed();
+        // A key of the configuration hides one of the database.
+        let hidden = |signer: &Signer| fixed.signers.contains_key(signer.id());
+        fixed.signers.values().any(|signer| signer.tag() == tag)
+            || snapshot.signers.values().any(|signer| signer.tag() == tag && !hidden(signer))
+    }
+
+    fn signer(&self, id: &str) -> Option<Signer> {
+        let fixed = self.fixed().signers.get(id).cloned();
+        fixed.or_else(|| self.snapshot().signers.get(id).cloned())
+    }
+
+    fn fixed(&self) -> Arc<Fixed> {
+        self.fixed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Renews the copy where the database has changed.
@@ -119,16 +191,30 @@ impl Keys {
 
 impl Snapshot {
     fn add(&mut self, hash: Hash, grant: Grant) {
-        self.by_id.insert(grant.token_id.clone());
+        if let Holder::Token(id) = &grant.holder {
+            self.by_id.insert(id.clone());
+        }
         self.by_hash.entry(first_bytes(&hash)).or_default().push((hash, grant));
     }
 
     fn remove(&mut self, token_id: &str) {
         self.by_id.remove(token_id);
         self.by_hash.retain(|_, grants| {
-            grants.retain(|(_, grant)| grant.token_id != token_id);
+            grants.retain(|(_, grant)| !matches!(&grant.holder, Holder::Token(id) if id == token_id));
             !grants.is_empty()
         });
+    }
+
+    fn add_signer(&mut self, signer: Signer) {
+        self.signers.insert(signer.id().to_owned(), signer);
+    }
+
+    fn revoke(&mut self, jti: JtiTag) {
+        self.revoked.insert(jti);
+    }
+
+    fn remove_signer(&mut self, id: &str) {
+        self.signers.remove(id);
     }
 }
 
@@ -150,6 +236,10 @@ async fn read_snapshot(db: &Db) -> Result<Snapshot, CatalogError> {
     for (hash, grant) in token::grants(db).await? {
         snapshot.add(hash, grant);
     }
+    for signer in signing::signers(db).await? {
+        snapshot.add_signer(signer);
+    }
+    snapshot.revoked.extend(signing::revoked(db).await?);
     Ok(snapshot)
 }
 

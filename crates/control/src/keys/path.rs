@@ -2,13 +2,24 @@
 //! which inherit a path but not a query, so a player that gave `?token=` once gets its children under a
 //! path that carries what the token allows (and never the token).
 //!
-//! A path grant is `version, acts, expiry, token id, HMAC` in base64url. The HMAC covers the stream's name
-//! as well, which the path has already: a grant opens that one stream. The token behind it must still be
-//! there, so revoking it closes its paths too.
+//! A path grant is a claim and an HMAC in base64url. The HMAC covers the stream's name as well, which the path has
+//! already: a grant opens that one stream. The credential behind it must still stand, so revoking it closes its
+//! paths too, and a path never outlives the credential. The claim is
+//!
+//! | bytes | |
+//! |---|---|
+//! | 1 | version |
+//! | 1 | acts |
+//! | 8 | end, in seconds since the epoch |
+//! | 1 | what is behind it: 0 a token, 1 a signed token, 2 a signed token with a `jti` |
+//! | 24 | the token's id, or the tags of key and `jti`, then zeros |
+//! | 1 | how many networks |
+//! | 18 each | their prefix length, 4 or 6, and the address, then zeros |
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use ipnet::IpNet;
 use media::{StreamName, WallTime};
 use sea_orm::ActiveValue::Set;
 use sea_orm::EntityTrait;
@@ -18,7 +29,7 @@ use sha2::Sha256;
 use super::Keys;
 use super::secret::same;
 use crate::CatalogError;
-use crate::access::{Act, Acts, Grant, Pattern};
+use crate::access::{Act, Acts, Grant, Holder, JtiTag, KeyTag, NETWORKS_MAX, Networks, Pattern};
 use crate::db::Db;
 use crate::entity::secret;
 
@@ -31,9 +42,13 @@ pub const PATH_GRANT_TTL: i64 = 12 * 3_600 * 1_000_000_000;
 pub const PATH_GRANT_STEP: i64 = 3_600 * 1_000_000_000;
 
 /// First byte of a grant; another layout gets another number.
-const VERSION: u8 = 1;
-/// Version, acts, expiry in seconds, token id.
-const CLAIM_BYTES: usize = 1 + 1 + 8 + 8;
+const VERSION: u8 = 2;
+/// Version, acts, end, credential, count of networks.
+const HEAD_BYTES: usize = 1 + 1 + 8 + HOLDER_BYTES + 1;
+const HOLDER_BYTES: usize = 1 + 8 + 16;
+const NETWORK_BYTES: usize = 1 + 1 + 16;
+/// A longest grant.
+const GRANT_BYTES_MAX: usize = HEAD_BYTES + NETWORKS_MAX * NETWORK_BYTES + MAC_BYTES;
 /// Of the 32 bytes of the HMAC these go into the path: 128 bits cannot be found by trying.
 const MAC_BYTES: usize = 16;
 const NS_PER_S: i64 = 1_000_000_000;
@@ -66,35 +81,92 @@ impl Keys {
         let rounded = now.0.saturating_add(PATH_GRANT_TTL).div_euclid(PATH_GRANT_STEP).saturating_add(1);
         let end = WallTime(rounded.saturating_mul(PATH_GRANT_STEP));
         let end = grant.expires_at.map_or(end, |token_end| token_end.min(end));
-        let token_id = u64::from_str_radix(&grant.token_id, 16).ok()?;
         let mut bytes = vec![VERSION, acts.bits()];
         bytes.extend(end.0.div_euclid(NS_PER_S).to_be_bytes());
-        bytes.extend(token_id.to_be_bytes());
+        bytes.extend(holder_bytes(&grant.holder)?);
+        bytes.push(u8::try_from(grant.networks.iter().len()).ok()?);
+        bytes.extend(grant.networks.iter().flat_map(network_bytes));
         let mac = self.path_key.mac(&bytes, stream);
         bytes.extend(&mac[..MAC_BYTES]);
         Some(PathGrant(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// What a path grant stands for on `stream`; `None` where it was not made here for that stream, or its
-    /// token is gone. Whether it has expired is for the policy to say.
+    /// What a path grant stands for on `stream`; `None` where it was not made here for that stream, or the
+    /// credential behind it is gone. Whether it has expired is for the policy to say.
     pub fn open_path(&self, text: &str, stream: &StreamName) -> Option<Grant> {
-        let mut bytes = [0; CLAIM_BYTES + MAC_BYTES];
+        let mut bytes = [0; GRANT_BYTES_MAX];
         let length = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
-        let (claim, mac) = bytes.split_at(CLAIM_BYTES);
-        if length != bytes.len() || !same(mac, &self.path_key.mac(claim, stream)[..MAC_BYTES]) {
+        let (claim, mac) = bytes[..length].split_at_checked(length.checked_sub(MAC_BYTES)?)?;
+        if !same(mac, &self.path_key.mac(claim, stream)[..MAC_BYTES]) {
             return None;
         }
-        let (&[version, acts], numbers) = claim.split_first_chunk()?;
-        let (end_s, token_id) = numbers.split_first_chunk::<8>()?;
-        let token_id = u64::from_be_bytes(token_id.try_into().ok()?);
+        let (&[VERSION, acts], rest) = claim.split_first_chunk()? else { return None };
+        let (end_s, rest) = rest.split_first_chunk::<8>()?;
+        let (holder, rest) = rest.split_first_chunk::<HOLDER_BYTES>()?;
+        let (count, networks) = rest.split_first()?;
+        if networks.len() != usize::from(*count) * NETWORK_BYTES {
+            return None;
+        }
+        let networks = networks.as_chunks::<NETWORK_BYTES>().0.iter().map(network).collect::<Option<_>>()?;
         let grant = Grant {
-            token_id: format!("{token_id:016x}"),
+            holder: read_holder(holder)?,
             acts: Acts::from_bits(acts)?,
             streams: Pattern::exactly(stream),
+            networks: Networks::new(networks).ok()?,
             expires_at: Some(WallTime(i64::from_be_bytes(*end_s).saturating_mul(NS_PER_S))),
         };
-        (version == VERSION && self.is_live(&grant)).then_some(grant)
+        self.is_live(&grant).then_some(grant)
     }
+}
+
+fn holder_bytes(holder: &Holder) -> Option<[u8; HOLDER_BYTES]> {
+    let mut bytes = [0; HOLDER_BYTES];
+    match holder {
+        Holder::Token(id) => bytes[1..9].copy_from_slice(&u64::from_str_radix(id, 16).ok()?.to_be_bytes()),
+        Holder::Jwt { key, jti, .. } => {
+            bytes[0] = 1 + u8::from(jti.is_some());
+            bytes[1..9].copy_from_slice(&key.0);
+            bytes[9..].copy_from_slice(&jti.map_or([0; 16], |jti| jti.0));
+        }
+    }
+    Some(bytes)
+}
+
+fn read_holder(bytes: &[u8; HOLDER_BYTES]) -> Option<Holder> {
+    let (kind, rest) = bytes.split_first()?;
+    let (id, jti) = rest.split_first_chunk::<8>()?;
+    let name = || format!("path:{:016x}", u64::from_be_bytes(*id));
+    match kind {
+        0 => Some(Holder::Token(format!("{:016x}", u64::from_be_bytes(*id)))),
+        1 => Some(Holder::Jwt { key: KeyTag(*id), jti: None, name: name() }),
+        2 => Some(Holder::Jwt { key: KeyTag(*id), jti: Some(JtiTag(jti.try_into().ok()?)), name: name() }),
+        _ => None,
+    }
+}
+
+fn network_bytes(net: &IpNet) -> [u8; NETWORK_BYTES] {
+    let mut bytes = [0; NETWORK_BYTES];
+    bytes[0] = net.prefix_len();
+    match net.addr() {
+        std::net::IpAddr::V4(addr) => {
+            bytes[1] = 4;
+            bytes[2..6].copy_from_slice(&addr.octets());
+        }
+        std::net::IpAddr::V6(addr) => {
+            bytes[1] = 6;
+            bytes[2..].copy_from_slice(&addr.octets());
+        }
+    }
+    bytes
+}
+
+fn network(bytes: &[u8; NETWORK_BYTES]) -> Option<IpNet> {
+    let addr = match bytes[1] {
+        4 => std::net::IpAddr::from(*bytes[2..].first_chunk::<4>()?),
+        6 => std::net::IpAddr::from(*bytes[2..].first_chunk::<16>()?),
+        _ => return None,
+    };
+    IpNet::new(addr, bytes[0]).ok()
 }
 
 /// The key that signs path grants: one for all servers of a database, made by the first.
@@ -132,7 +204,7 @@ impl Key {
     }
 
     fn mac(&self, claim: &[u8], stream: &StreamName) -> [u8; 32] {
-        // The claim has a fixed length, so claim and name cannot be split in another way.
+        // The claim says how long it is, so claim and name cannot be split in another way.
         let mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.chain_update(claim).chain_update(stream.as_str()).finalize().into_bytes().into()
     }

@@ -6,6 +6,15 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+/// What every shared secret of a signing key begins with, for the same reason.
+pub const SHARED_PREFIX: &str = "tlk_";
+
+/// The shared secret of a new signing key: 384 random bits as text, which is the HMAC key as it stands, so that any
+/// library takes it without decoding. As many bytes as the longest of the hashes.
+pub(super) fn draw_shared() -> String {
+    SHARED_PREFIX.to_owned() + &BASE64_URL_SAFE_NO_PAD.encode(crate::random::<48>())
+}
+
 /// What every secret begins with, so that people and leak scanners recognise one.
 pub const SECRET_PREFIX: &str = "tl_";
 

@@ -10,7 +10,7 @@ use sea_orm::{
 use super::secret::{Hash, Secret};
 use super::{Keys, raise_generation};
 use crate::CatalogError;
-use crate::access::{Acts, Grant, Pattern};
+use crate::access::{Acts, Grant, Holder, Networks, Pattern};
 use crate::asset::{Invalid, LABEL_BYTES_MAX, check_text};
 use crate::db::Db;
 use crate::entity::access_token::{ActiveModel, Column, Entity, Model};
@@ -58,9 +58,10 @@ pub struct Token {
 impl Token {
     fn grant(&self) -> Grant {
         Grant {
-            token_id: self.id.clone(),
+            holder: Holder::Token(self.id.clone()),
             acts: self.acts,
             streams: self.streams.clone(),
+            networks: Networks::default(),
             expires_at: self.expires_at,
         }
     }
@@ -153,10 +154,7 @@ pub(super) async fn grants(db: &Db) -> Result<Vec<(Hash, Grant)>, CatalogError> 
 fn grant(db: &Db, row: Model) -> Result<(Hash, Grant), CatalogError> {
     let hash = Hash::try_from(row.secret_hash.as_slice())
         .map_err(|_| db.damaged(format!("token {:?}, column secret_hash: not 32 bytes", row.id)))?;
-    let token = token(db, row)?;
-    let grant =
-        Grant { token_id: token.id, acts: token.acts, streams: token.streams, expires_at: token.expires_at };
-    Ok((hash, grant))
+    Ok((hash, token(db, row)?.grant()))
 }
 
 fn token(db: &Db, row: Model) -> Result<Token, CatalogError> {

@@ -129,7 +129,7 @@ async fn there_is_an_end_to_the_number_of_tokens() {
     let (secret, _) = keys.create(&token(), NOW).await.unwrap();
     let error = keys.create(&token(), NOW).await.unwrap_err();
     assert!(matches!(error, CatalogError::TooManyTokens(TOKENS_MAX)), "{error}");
-    assert!(keys.find(&secret.reveal()).is_some());
+    assert!(keys.find(&secret.reveal(), NOW).is_ok());
     assert_eq!(keys.list().await.unwrap().len() as u64, TOKENS_MAX);
 }
 
@@ -173,7 +173,7 @@ async fn a_token_from_another_process_is_seen_within_five_seconds() {
     assert!(child.wait().unwrap().success(), "{output}");
     let secret = output.lines().find_map(|line| line.strip_prefix("secret ")).unwrap();
     let made = Instant::now();
-    while keys.find(secret).is_none() {
+    while keys.find(secret, NOW).is_err() {
         assert!(made.elapsed() < Duration::from_secs(5));
         keys.refresh().await.unwrap();
     }

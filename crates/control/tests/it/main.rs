@@ -1,5 +1,5 @@
 //! The catalog, the keys and the policy from outside. What a database does is checked on both: each check
-//! of `library`, `paging`, `crowd` and `tokens` is a test on SQLite, and one test runs all of them on a
+//! of `library`, `paging`, `crowd`, `tokens` and `jwt` is a test on SQLite, and one test runs all of them on a
 //! PostgreSQL that it starts itself (one, because making a cluster takes seconds). What only a file can do
 //! is in `file`, the policy in `policy`.
 
@@ -7,6 +7,7 @@
 
 mod crowd;
 mod file;
+mod jwt;
 mod library;
 mod paging;
 mod policy;
@@ -55,4 +56,8 @@ checks_on_both_databases! {
         a_token_works_here_at_once_and_elsewhere_after_a_refresh, a_revoked_token_stops,
         tokens_are_listed_without_secrets, ended_tokens_are_forgotten_in_time, bad_tokens_are_not_made,
         path_grants_open_one_stream_while_their_token_lives, damaged_rows_are_errors;
+    jwt:
+        a_signed_token_works_until_it_or_its_key_is_revoked, keys_are_listed_without_secrets_and_their_ids_used_once,
+        tokens_are_made_with_shared_secrets_only, path_grants_die_with_the_signed_token_behind_them,
+        a_revoked_token_is_remembered_until_it_has_run_out;
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use control::access::{
-    Act, Acts, Allowed, Decision, Grant, Loopback, OpenRule, Pattern, Peer, Policy, RefusalKind, Request,
-    Resource,
+    Act, Acts, Allowed, Decision, Grant, Holder, Loopback, Networks, OpenRule, Pattern, Peer, Policy,
+    RefusalKind, Request, Resource, Shown, Void,
 };
 use control::asset::Visibility;
 
@@ -34,14 +34,14 @@ enum A {
 fn answer(decision: Decision<'_>) -> A {
     match decision {
         Decision::Allow(Allowed::Token(id)) => {
-            assert_eq!(id, "t");
+            assert_eq!(id.to_string(), "t");
             A::Token
         }
         Decision::Allow(Allowed::LivePlay) => A::Live,
         Decision::Allow(Allowed::PublicAsset) => A::Public,
         Decision::Allow(Allowed::Loopback) => A::Here,
         Decision::Allow(Allowed::Open(_)) => A::Open,
-        Decision::Refuse(refusal) => match (refusal.kind, refusal.status()) {
+        Decision::Refuse(refusal) => match (&refusal.kind, refusal.status()) {
             (RefusalKind::TokenRequired, 401) => A::Need,
             (RefusalKind::TokenExpired, 401) => A::Old,
             (RefusalKind::TokenInsufficient, 403) => A::Not,
@@ -52,9 +52,10 @@ fn answer(decision: Decision<'_>) -> A {
 
 fn grant(acts: &[Act], streams: &str) -> Grant {
     Grant {
-        token_id: "t".into(),
+        holder: Holder::Token("t".into()),
         acts: Acts::of(acts),
         streams: Pattern::parse(streams).unwrap(),
+        networks: Networks::default(),
         expires_at: None,
     }
 }
@@ -234,4 +235,45 @@ fn a_grant_ends_at_its_expiry_and_not_before() {
         answer(policy.decide(&request, Some(&until_now)))
     };
     assert_eq!((at(NOW.plus_ns(-1)), at(NOW), at(NOW.plus_ns(1))), (A::Token, A::Old, A::Old));
+}
+
+#[test]
+fn what_a_bad_credential_is_told_has_a_stable_type() {
+    let policy = Policy::new(Loopback::Closed, Vec::new());
+    let name = stream("live/cam1");
+    let peer = raw("10.0.0.1");
+    let request = Request { act: Act::Publish, resource: Resource::Stream(&name), peer: &peer, now: NOW };
+    let told = |shown: Shown<'_>| match policy.decide(&request, shown) {
+        Decision::Refuse(refusal) => (refusal.status(), refusal.problem_type()),
+        Decision::Allow(rule) => panic!("{rule:?}"),
+    };
+    assert_eq!(told(Shown::Nothing), (401, "/problems/token-required"));
+    for void in [Void::Unknown, Void::Unsigned, Void::Unusable("x".into())] {
+        assert_eq!(told(Shown::Void(&void)), (401, "/problems/token-invalid"));
+    }
+    assert_eq!(told(Shown::Void(&Void::NotYet)), (401, "/problems/token-not-yet-valid"));
+    let elsewhere = Networks::new(vec!["10.0.0.0/31".parse().unwrap()]).unwrap();
+    let bound = Grant { networks: elsewhere, ..grant(&[Act::Publish], "live/*") };
+    assert_eq!(answer(policy.decide(&request, Some(&bound))), A::Token);
+    let there = raw("::ffff:10.0.0.2");
+    let request = Request { peer: &there, ..request };
+    match policy.decide(&request, Some(&bound)) {
+        Decision::Refuse(refusal) => {
+            assert_eq!((refusal.status(), refusal.problem_type()), (403, "/problems/token-insufficient"));
+            assert!(refusal.detail.contains("from this address"), "{refusal}");
+        }
+        Decision::Allow(rule) => panic!("{rule:?}"),
+    }
+}
+
+#[test]
+fn a_bad_credential_takes_nothing_away() {
+    let policy = Policy::default();
+    let (near, far) = peers();
+    let name = stream("live/cam1");
+    let ask = |act, peer| {
+        let request = Request { act, resource: Resource::Stream(&name), peer, now: NOW };
+        matches!(policy.decide(&request, Shown::Void(&Void::Unsigned)), Decision::Allow(_))
+    };
+    assert!(ask(Act::Play, &far[0]) && ask(Act::Admin, &near[0]) && !ask(Act::Admin, &far[0]));
 }

@@ -1,6 +1,6 @@
 //! Tokens in their database: made, seen by other servers, revoked, forgotten, and as grants in paths.
 
-use control::access::{Act, Acts, Grant, Pattern};
+use control::access::{Act, Acts, Grant, Holder, Networks, Pattern, Void};
 use control::keys::{NewToken, PATH_GRANT_STEP, PATH_GRANT_TTL, Refreshed, TOKEN_KEPT};
 use control::{Catalog, CatalogError, ErrorKind, Keys};
 
@@ -25,23 +25,24 @@ pub(crate) async fn a_token_works_here_at_once_and_elsewhere_after_a_refresh(url
     let (here, elsewhere) = (keys(url).await, keys(url).await);
     let (secret, token) = here.create(&publisher(), NOW).await.unwrap();
     let grant = Grant {
-        token_id: token.id.clone(),
+        holder: Holder::Token(token.id.clone()),
         acts: token.acts,
         streams: token.streams.clone(),
+        networks: Networks::default(),
         expires_at: None,
     };
-    assert_eq!(here.find(&secret.reveal()), Some(grant.clone()));
-    assert_eq!(elsewhere.find(&secret.reveal()), None);
+    assert_eq!(here.find(&secret.reveal(), NOW), Ok(grant.clone()));
+    assert_eq!(elsewhere.find(&secret.reveal(), NOW), Err(Void::Unknown));
     assert_eq!(elsewhere.refresh().await.unwrap(), Refreshed::Changed);
-    assert_eq!(elsewhere.find(&secret.reveal()), Some(grant.clone()));
+    assert_eq!(elsewhere.find(&secret.reveal(), NOW), Ok(grant.clone()));
     assert_eq!(elsewhere.refresh().await.unwrap(), Refreshed::Unchanged);
-    assert_eq!(keys(url).await.find(&secret.reveal()), Some(grant));
+    assert_eq!(keys(url).await.find(&secret.reveal(), NOW), Ok(grant));
     // A secret that is wrong in its last bit, and one that nobody made.
     let mut wrong = secret.reveal();
     let last = wrong.pop().unwrap();
     wrong.push(if last == 'A' { 'E' } else { 'A' });
-    assert_eq!(here.find(&wrong), None);
-    assert_eq!(here.find(&format!("tl_{}", "A".repeat(43))), None);
+    assert_eq!(here.find(&wrong, NOW), Err(Void::Unknown));
+    assert_eq!(here.find(&format!("tl_{}", "A".repeat(43)), NOW), Err(Void::Unknown));
 }
 
 pub(crate) async fn a_revoked_token_stops(url: &str) {
@@ -49,15 +50,15 @@ pub(crate) async fn a_revoked_token_stops(url: &str) {
     let (secret, token) = here.create(&publisher(), NOW).await.unwrap();
     let (other, _) = here.create(&publisher(), NOW).await.unwrap();
     elsewhere.refresh().await.unwrap();
-    let grant = elsewhere.find(&secret.reveal()).unwrap();
+    let grant = elsewhere.find(&secret.reveal(), NOW).unwrap();
     assert!(elsewhere.is_live(&grant));
     let revoked = here.revoke(&token.id, NOW.plus_ns(5)).await.unwrap().unwrap();
     assert_eq!(revoked.revoked_at, Some(NOW.plus_ns(5)));
-    assert_eq!(here.find(&secret.reveal()), None);
+    assert_eq!(here.find(&secret.reveal(), NOW), Err(Void::Unknown));
     elsewhere.refresh().await.unwrap();
-    assert_eq!(elsewhere.find(&secret.reveal()), None);
+    assert_eq!(elsewhere.find(&secret.reveal(), NOW), Err(Void::Unknown));
     assert!(!elsewhere.is_live(&grant));
-    assert!(elsewhere.find(&other.reveal()).is_some());
+    assert!(elsewhere.find(&other.reveal(), NOW).is_ok());
     // Once more says the same; what never was is none.
     assert_eq!(here.revoke(&token.id, NOW.plus_ns(9)).await.unwrap(), Some(revoked));
     assert_eq!(here.revoke("0000000000000000", NOW).await.unwrap(), None);
@@ -108,7 +109,7 @@ pub(crate) async fn path_grants_open_one_stream_while_their_token_lives(url: &st
     let (here, elsewhere) = (keys(url).await, keys(url).await);
     let (secret, token) = here.create(&publisher(), NOW).await.unwrap();
     elsewhere.refresh().await.unwrap();
-    let grant = here.find(&secret.reveal()).unwrap();
+    let grant = here.find(&secret.reveal(), NOW).unwrap();
     let cam1 = stream("live/cam1");
     let path = here.path_grant(&grant, &cam1, NOW).unwrap();
     assert!(path.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));

@@ -59,6 +59,15 @@ impl AudioClock {
         self.rate
     }
 
+    /// As [`AudioClock::place`], of a packet that says itself how many ticks it lasts.
+    pub fn place_lasting(&mut self, run_ms: i64, samples: u16) -> AudioPlaced {
+        let placed = self.place(run_ms);
+        if let Some(place) = &mut self.place {
+            place.next = placed.dts + i64::from(samples);
+        }
+        placed
+    }
+
     /// The decode time of a packet whose source time is this millisecond of the run.
     pub fn place(&mut self, run_ms: i64) -> AudioPlaced {
         let source = MILLISECONDS.rescale(run_ms, self.rate);
@@ -99,6 +108,15 @@ mod tests {
         let placed: Vec<_> = ms.into_iter().map(|ms| clock.place(ms)).collect();
         let dts = placed.iter().map(|placed| placed.dts).collect();
         (dts, placed.iter().filter_map(|placed| placed.step).collect())
+    }
+
+    #[test]
+    fn packets_may_each_last_their_own_time() {
+        let mut clock = clock(48_000, 480);
+        let placed = [(0, 480), (10, 960), (30, 2880), (90, 120), (92, 120), (95, 480)]
+            .map(|(ms, samples)| clock.place_lasting(ms, samples));
+        assert_eq!(placed.map(|placed| placed.dts), [0, 480, 1440, 4320, 4440, 4560]);
+        assert!(placed.iter().all(|placed| placed.step.is_none()));
     }
 
     /// 2³² ms of 1024 samples at 44.1 kHz in milliseconds rounded down; a day of them rounded to nearest

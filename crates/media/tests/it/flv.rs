@@ -105,12 +105,13 @@ fn samples(bytes: &[u8]) -> (Vec<TrackConfig>, Vec<(u32, Sample)>) {
     let mut reader = TrackReader::new();
     let (mut tracks, mut samples) = (Vec::new(), Vec::new());
     for tag in tags(bytes) {
-        let read = reader.input(tag.kind, tag.body).unwrap();
-        tracks.extend(read.track);
-        match read.item {
-            Some(Item::Sample(sample)) => samples.push((tag.timestamp_ms, sample)),
-            Some(Item::Dropped { reason, .. }) => panic!("dropped: {reason}"),
-            Some(Item::Data(_)) | None => {}
+        for read in reader.input(tag.kind, tag.body).unwrap() {
+            tracks.extend(read.track);
+            match read.item {
+                Some(Item::Sample(sample)) => samples.push((tag.timestamp_ms, sample)),
+                Some(Item::Dropped { reason, .. }) => panic!("dropped: {reason}"),
+                Some(Item::Data(_)) | None => {}
+            }
         }
     }
     (tracks, samples)
@@ -357,10 +358,11 @@ fn other_framings_give_the_same_packets() {
                 1 => body = [&body[..5], &reframe(&body[5..], rewrite)].concat(),
                 _ => {}
             }
-            let got = reader.input(TagKind::Video, Bytes::from(body)).unwrap();
-            track = got.track.or(track);
-            if let Some(Item::Sample(sample)) = got.item {
-                read.push((tag.timestamp_ms, sample));
+            for got in reader.input(TagKind::Video, Bytes::from(body)).unwrap() {
+                track = got.track.or(track);
+                if let Some(Item::Sample(sample)) = got.item {
+                    read.push((tag.timestamp_ms, sample));
+                }
             }
         }
         assert_eq!(track.as_ref(), tracks.first());

@@ -42,7 +42,7 @@ impl Call {
     /// Reads who asks.
     pub(super) fn new(app: Arc<App>, request: Parts) -> Result<Self, Problem> {
         let token = Query::<Token>::try_from_uri(&request.uri).ok().and_then(|q| q.0.token);
-        let caller = app.gate.http(remote(&request)?.ip(), &request.headers, token.as_deref());
+        let caller = app.gate.http(remote(&request)?.ip(), &request, token.as_deref());
         Ok(Self { app, request, caller })
     }
 
@@ -89,6 +89,10 @@ pub(super) async fn body<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // A list would be read as the members in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(Kind::BadJson, "the body is a list; it has to be an object"));
+    }
     serde_json::from_slice(bytes)
         .map_err(|e| Problem::new(Kind::BadJson, format!("the body cannot be read: {e}")))
 }
@@ -150,6 +154,7 @@ mod tests {
         assert_eq!(read(Some("text/plain"), "{}").await, Err(415));
         assert_eq!(read(json, r#"{"att": "key"}"#).await, Err(400));
         assert_eq!(read(json, "{").await, Err(400));
+        assert_eq!(read(json, r#" ["key"]"#).await, Err(400));
         assert_eq!(read(json, &" ".repeat(BODY_BYTES_MAX + 1)).await, Err(413));
         assert_eq!(read(json, &"[".repeat(200_000)).await, Err(400));
     }

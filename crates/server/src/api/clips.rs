@@ -12,7 +12,7 @@ use media::{StreamName, WallTime};
 use serde::Deserialize;
 use tape::Stream;
 use uuid::Uuid;
-use view::clip::{self, ClipOptions, ClipPlan, ClipSpans, PlanError};
+use view::clip::{self, ClipSpans, PlanError};
 use view::query::{MediaQuery, format_wall, to_query};
 
 use super::call::{self, Call, created};
@@ -20,6 +20,7 @@ use super::json::{Time, asset, tape_range};
 use crate::app::App;
 use crate::http::clip::{NotPlanned, not_planned, planned};
 use crate::http::problem::{Kind, Problem};
+use crate::making::{Layout, Made, Making};
 use crate::{assets, clock, materialise, settle};
 
 /// How long the answer waits for a clip's facts. Planning reads indexes, which may have to come from disk; a
@@ -33,6 +34,7 @@ struct Ask {
     end: Time,
     accuracy: Option<String>,
     gaps: Option<String>,
+    epochs: Option<String>,
     title: Option<String>,
     tags: Option<Vec<String>>,
     category: Option<String>,
@@ -47,13 +49,17 @@ pub(super) async fn post(call: &Call, name: &StreamName, body: Body) -> Result<R
     let ask: Ask = call::body(&call.request.headers, body).await?;
     // The words are those of media URLs and are read by the same reader.
     let words = words(&ask)?;
-    let options = assets::options(words.accuracy, words.gaps)?;
+    let making = assets::making(&words)?;
+    if ask.materialize && making.layout == Layout::Split {
+        let detail = "epochs=split with materialize is not there in this version; fetch the archive at the asset's url";
+        return Err(Problem::new(Kind::NotBuilt, detail));
+    }
     let stream = call.app.stream(name)?;
     let patience =
         words.wait_ns.map_or(Duration::ZERO, |ns| Duration::from_nanos(u64::try_from(ns).unwrap_or(0)));
     let range = range(&stream, &ask, patience).await?;
     let id = Uuid::now_v7();
-    let (mut facts, spans) = facts(&call.app, &stream, range, options).await?;
+    let (mut facts, spans) = facts(&call.app, &stream, range, making).await?;
     let labels = Labels {
         title: ask.title.unwrap_or_default(),
         tags: ask.tags.unwrap_or_default(),
@@ -82,7 +88,7 @@ pub(super) async fn post(call: &Call, name: &StreamName, body: Body) -> Result<R
 
 fn words(ask: &Ask) -> Result<MediaQuery, Problem> {
     let wait = ask.wait.as_ref().map(|w| w.as_str().map_or_else(|| w.to_string(), str::to_owned));
-    let given = [("accuracy", &ask.accuracy), ("gaps", &ask.gaps), ("wait", &wait)];
+    let given = [("accuracy", &ask.accuracy), ("gaps", &ask.gaps), ("epochs", &ask.epochs), ("wait", &wait)];
     let pairs = given.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
     MediaQuery::parse(&to_query(pairs)).map_err(|e| Problem::new(Kind::BadJson, e.to_string()))
 }
@@ -119,10 +125,10 @@ async fn facts(
     app: &Arc<App>,
     stream: &Arc<Stream>,
     range: Range<WallTime>,
-    options: ClipOptions,
+    making: Making,
 ) -> Result<(Facts, ClipSpans), Problem> {
     let want = range.clone();
-    let make = move |stream: &Stream| clip::plan(stream, want.clone(), options);
+    let make = move |stream: &Stream| making.plan(stream, want.clone());
     let planning = planned(app, stream, None, Duration::ZERO, make);
     let unsettled = match tokio::time::timeout(PLAN_PATIENCE, planning).await {
         Ok(Ok(plan)) => return Ok(complete(stream, &plan)),
@@ -136,19 +142,20 @@ async fn facts(
         Ok(Err(other)) => return Err(not_planned(other, Some(range))),
         Err(_) => range,
     };
-    pending(app, stream, unsettled, options).await
+    pending(app, stream, unsettled, making).await
 }
 
-fn complete(stream: &Stream, plan: &ClipPlan) -> (Facts, ClipSpans) {
-    (assets::clip_facts(stream, plan), plan.spans.clone())
+fn complete(stream: &Stream, plan: &Made) -> (Facts, ClipSpans) {
+    (assets::clip_facts(stream, plan), plan.spans().clone())
 }
 
 async fn pending(
     app: &Arc<App>,
     stream: &Arc<Stream>,
     range: Range<WallTime>,
-    options: ClipOptions,
+    making: Making,
 ) -> Result<(Facts, ClipSpans), Problem> {
+    let options = making.options;
     if options.gaps == clip::GapPolicy::Fail && !stream.gaps(range.clone()).is_empty() {
         let gaps: Vec<_> = stream.gaps(range).iter().map(super::json::gap).collect();
         return Err(
@@ -156,9 +163,9 @@ async fn pending(
         );
     }
     let (source, want) = (Arc::clone(stream), range.clone());
-    let spans = app.readers.blocking(move || clip::spans(&*source, want)).await?;
+    let spans = app.readers.blocking(move || clip::spans(&*source, want, options.gaps)).await?;
     let spans = spans.map_err(|e| not_planned(NotPlanned::Plan(e), Some(range.clone())))?;
-    Ok((assets::pending_clip(stream, &range, &spans, options), spans))
+    Ok((assets::pending_clip(stream, &range, &spans, making), spans))
 }
 
 /// Whether every frame of the spans would survive a power cut now.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use control::asset::{Asset, AssetStatus};
-use media::{CodecConfig, TrackConfig, TrackKind, WallTime};
+use media::{TrackConfig, TrackKind, WallTime};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde_json::{Value, json};
 use tape::{Gap, Stream};
@@ -61,16 +61,13 @@ pub(crate) fn track(config: &TrackConfig) -> Value {
         TrackKind::Data => "data",
     };
     let mut track = json!({"id": config.id.0, "kind": kind, "codec": config.codec.name()});
-    match &config.codec {
-        CodecConfig::H264 { width, height, .. } => {
-            track["width"] = json!(width);
-            track["height"] = json!(height);
-        }
-        CodecConfig::Aac { sample_rate, channels, .. } => {
-            track["sample_rate"] = json!(sample_rate);
-            track["channels"] = json!(channels);
-        }
-        _ => {}
+    if let Some(picture) = config.codec.picture() {
+        track["width"] = json!(picture.width);
+        track["height"] = json!(picture.height);
+    }
+    if let Some(sound) = config.codec.sound() {
+        track["sample_rate"] = json!(sound.sample_rate);
+        track["channels"] = json!(sound.channels);
     }
     if let Some(codecs) = config.codec.rfc6381() {
         track["codecs"] = json!(codecs);
@@ -107,6 +104,7 @@ pub(crate) fn asset(asset: &Asset, durable: bool) -> Value {
         "audio_codec": facts.audio_codec,
         "accuracy": facts.accuracy.map(|a| a.as_str()),
         "gaps": gaps.collect::<Vec<_>>(),
+        "layout": crate::assets::layout_of(&facts.spans).as_str(),
         "epochs": epochs.collect::<Vec<_>>(),
         "url": format!("/assets/{}.mp4", asset.id),
         "created_at": time(asset.created_at),

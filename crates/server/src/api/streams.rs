@@ -21,9 +21,6 @@ use crate::app::App;
 use crate::clock;
 use crate::http::problem::{Kind, Problem};
 
-/// Streams of a page when none is asked for, and the most: as the library's.
-const PAGE_DEFAULT: usize = 50;
-const PAGE_MAX: usize = 500;
 /// Frame rate and bit rates are measured over this much of the newest media.
 const MEASURED_NS: i64 = 5_000_000_000;
 
@@ -42,10 +39,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, request: Request) -> Resul
     let call = Call::new(app, request.into_parts().0)?;
     call.allow(Act::Admin, Resource::Server)?;
     let query: ListQuery = call.query()?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::new(Kind::BadQuery, format!("limit is {limit}; it takes 1 to {PAGE_MAX}")));
-    }
+    let limit = super::page::limit(query.limit)?;
     let live = match query.state.as_deref() {
         None => None,
         Some("live") => Some(true),

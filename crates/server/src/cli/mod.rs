@@ -2,6 +2,7 @@
 //! refused with one line on standard error, 1 is a failure later on.
 
 mod config;
+mod key;
 mod progress;
 mod rebuild;
 mod token;
@@ -55,6 +56,14 @@ enum Command {
         place: Place,
         #[command(subcommand)]
         command: token::Command,
+    },
+    /// Make, list and revoke the keys that signed tokens (JWT) are checked with.
+    Key {
+        /// Where the catalog is.
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: key::Command,
     },
 }
 
@@ -136,17 +145,13 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => serve(&args),
         Command::Config => config::print(),
-        Command::Verify(args) => loaded(&args.place).and_then(|config| {
+        Command::Verify(args) => settings(&args.place).and_then(|config| {
             let form = if args.json { verify::Form::Json } else { verify::Form::Lines };
             verify::run(&config, args.stream.as_deref(), form)
         }),
-        Command::Rebuild { place } => loaded(&place).and_then(rebuild::run),
-        Command::Token { place, command } => place.load().map_err(Stop::refused).and_then(|loaded| {
-            for warning in &loaded.warnings {
-                say_error(&format!("warning: {warning}"));
-            }
-            token::run(&loaded.config, command)
-        }),
+        Command::Rebuild { place } => settings(&place).and_then(rebuild::run),
+        Command::Token { place, command } => settings(&place).and_then(|config| token::run(&config, command)),
+        Command::Key { place, command } => settings(&place).and_then(|config| key::run(&config, command)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -157,8 +162,8 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// The settings of a command that is no server.
-fn loaded(place: &Place) -> Result<Config, Stop> {
+/// The settings for a command that is done at once.
+fn settings(place: &Place) -> Result<Config, Stop> {
     let loaded = place.load().map_err(Stop::refused)?;
     for warning in &loaded.warnings {
         say_error(&format!("warning: {warning}"));

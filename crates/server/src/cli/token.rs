@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 use control::access::{Acts, Pattern};
 use control::catalog::Catalog;
-use control::keys::{Keys, NewToken, Token, parse_lifetime};
+use control::keys::{Keys, NewJwt, NewToken, Token, parse_lifetime};
 use media::WallTime;
 use view::query::format_wall;
 
@@ -23,6 +23,7 @@ Examples:
   tapeline token new --act publish --stream 'live/*' --name obs
   tapeline token new --act 'play timeshift clip' --stream live/cam1 --expires 30d
   tapeline token new --act admin --stream '*'
+  tapeline token new --key KID --act play --stream live/cam1 --expires 12h    a signed one, see tapeline key
 The secret goes where a key is asked for: as ?token=SECRET behind a stream's name or URL, or as
 Authorization: Bearer SECRET.")]
     New {
@@ -39,6 +40,15 @@ Authorization: Bearer SECRET.")]
         /// How long it holds, e.g. 12h, 30d, 8w; for ever if not given.
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<i64>,
+        /// Make a signed token (JWT) with this key instead, which `tapeline key list` shows; it needs --expires.
+        #[arg(long, value_name = "KID", requires = "expires", conflicts_with = "name")]
+        key: Option<String>,
+        /// Whom a signed token is for.
+        #[arg(long, requires = "key")]
+        subject: Option<String>,
+        /// The networks that a signed token is good from, e.g. 10.0.0.0/8; may be repeated.
+        #[arg(long = "cidr", value_name = "NETWORK", requires = "key")]
+        networks: Vec<ipnet::IpNet>,
     },
     /// List the tokens, without their secrets.
     List,
@@ -49,18 +59,27 @@ Authorization: Bearer SECRET.")]
     },
 }
 
-fn lifetime(text: &str) -> Result<i64, String> {
+pub(super) fn lifetime(text: &str) -> Result<i64, String> {
     parse_lifetime(text).map_err(|e| e.to_string())
 }
 
 /// Runs one of them.
 pub(super) fn run(config: &Config, command: Command) -> Result<(), Stop> {
+    with_keys(config, async |keys| execute(keys, command).await)
+}
+
+/// Does something with the keys of the catalog.
+pub(super) fn with_keys(
+    config: &Config,
+    work: impl AsyncFnOnce(&Keys) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Stop::failed(format!("cannot start: {e}")))?;
     runtime.block_on(async {
         let catalog = open(config).await?;
         let keys = Keys::load(&catalog).await.map_err(Stop::failed)?;
-        let done = execute(&keys, command).await;
+        keys.set_fixed(Vec::new(), crate::access::rules(&config.access));
+        let done = work(&keys).await;
         drop(keys);
         catalog.close().await.map_err(Stop::failed)?;
         done
@@ -82,15 +101,15 @@ async fn open(config: &Config) -> Result<Catalog, Stop> {
 
 async fn execute(keys: &Keys, command: Command) -> Result<(), Stop> {
     match command {
-        Command::New { acts, streams, name, expires } => {
+        Command::New { acts, streams, name, expires, key, subject, networks } => {
             let now = clock::wall();
             let acts = acts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            let new = NewToken {
-                name,
-                acts: acts.parse().map_err(Stop::refused)?,
-                streams,
-                expires_at: expires.map(|ns| now.plus_ns(ns)),
-            };
+            let acts = acts.parse().map_err(Stop::refused)?;
+            let expires_at = expires.map(|ns| now.plus_ns(ns));
+            if let (Some(key), Some(expires_at)) = (key, expires_at) {
+                return sign(keys, &NewJwt { key, acts, streams, networks, subject, expires_at }, now);
+            }
+            let new = NewToken { name, acts, streams, expires_at };
             let (secret, token) = keys.create(&new, now).await.map_err(Stop::failed)?;
             say(&secret.reveal());
             super::say_error(&format!(
@@ -113,6 +132,16 @@ async fn execute(keys: &Keys, command: Command) -> Result<(), Stop> {
             }
         },
     }
+    Ok(())
+}
+
+fn sign(keys: &Keys, new: &NewJwt, now: WallTime) -> Result<(), Stop> {
+    let (token, jti) = keys.sign(new, now).map_err(Stop::refused)?;
+    say(&token);
+    super::say_error(&format!(
+        "signed a token ({} on {}); `tapeline key revoke {} --jti {jti}` revokes it",
+        new.acts, new.streams, new.key
+    ));
     Ok(())
 }
 

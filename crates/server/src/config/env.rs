@@ -1,8 +1,10 @@
 //! The environment: `TAPELINE_<SECTION>__<KEY>` for every key, `TAPELINE_<KEY>` for those of the top level,
-//! `TAPELINE_POLICY__<N>__<KEY>` for policies. Unknown names only warn, because orchestrators inject some.
+//! `TAPELINE_POLICY__<N>__<KEY>` for policies, `TAPELINE_JWT__<N>__<KEY>` for keys. Unknown names only warn, because orchestrators inject some.
 
+use super::jwt::JwtKey;
 use super::nearest::nearest;
-use super::policy::{self, Policy};
+use super::policy::Policy;
+use super::tables::{Entry as _, Numbered};
 use super::types::Config;
 use super::value::Value;
 use super::{ConfigError, keys};
@@ -33,7 +35,7 @@ pub(super) fn apply(
     // The environment has no order; policies and messages need one.
     ours.sort();
     let mut applied = Applied::default();
-    let mut policies: Vec<(u32, Policy)> = Vec::new();
+    let (mut policies, mut jwt) = (Numbered::<Policy>::default(), Numbered::<JwtKey>::default());
     for (name, value) in ours {
         let refused = |message: String| ConfigError::Environment { name: name.clone(), message };
         let value = Value::Env(value);
@@ -41,16 +43,17 @@ pub(super) fn apply(
             let example = |k: &keys::Key| format!("{name}={}", k.example.replace(['[', ']', '"'], ""));
             key.apply(config, &value, example).map_err(refused)?;
             applied.set.push(key.path);
-        } else if let Some((number, word)) = policy_variable(&name) {
-            let policy = numbered(&mut policies, number).map_err(refused)?;
-            policy.set(&word, &value).map_err(refused)?;
-        } else {
+        } else if !policies.take(&name, &value).map_err(refused)?
+            && !jwt.take(&name, &value).map_err(refused)?
+        {
             applied.warnings.push(unknown(&name));
         }
     }
-    if !policies.is_empty() {
-        take_policies(config, policies)?;
-        applied.set.push(policy::SECTION);
+    if policies.append_to(&mut config.policies)? {
+        applied.set.push(Policy::SECTION);
+    }
+    if jwt.append_to(&mut config.jwt)? {
+        applied.set.push(JwtKey::SECTION);
     }
     Ok(applied)
 }
@@ -59,35 +62,4 @@ fn unknown(name: &str) -> String {
     let known: Vec<String> = keys::KEYS.iter().map(|k| variable(k.path)).collect();
     let hint = nearest(name, known.iter().map(String::as_str)).map(|n| format!("; did you mean {n}?"));
     format!("the environment variable {name} is not a setting{}", hint.unwrap_or_default())
-}
-
-/// `TAPELINE_POLICY__2__RECORD` → `(2, "record")`.
-fn policy_variable(name: &str) -> Option<(u32, String)> {
-    let (number, word) = name.strip_prefix("TAPELINE_POLICY__")?.split_once("__")?;
-    let word = word.to_ascii_lowercase();
-    policy::NAMES.contains(&word.as_str()).then_some((number.parse().ok()?, word))
-}
-
-fn numbered(policies: &mut Vec<(u32, Policy)>, number: u32) -> Result<&mut Policy, String> {
-    let at = match policies.iter().position(|(n, _)| *n == number) {
-        Some(at) => at,
-        None if policies.len() >= policy::POLICIES_MAX => {
-            return Err(format!("there are more than {} policies", policy::POLICIES_MAX));
-        }
-        None => {
-            policies.push((number, Policy::default()));
-            policies.len() - 1
-        }
-    };
-    Ok(&mut policies[at].1)
-}
-
-/// Policies of the environment come after those of the file, in the order of their numbers.
-fn take_policies(config: &mut Config, mut policies: Vec<(u32, Policy)>) -> Result<(), ConfigError> {
-    policies.sort_by_key(|(number, _)| *number);
-    for (number, policy) in policies {
-        let name = format!("TAPELINE_POLICY__{number}__MATCH");
-        config.policies.push(policy.checked().map_err(|message| ConfigError::Environment { name, message })?);
-    }
-    Ok(())
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::jwt::JwtKey;
 use super::nearest::hint;
-use super::policy::{self, Policy};
+use super::policy::Policy;
+use super::tables::{self, Entry as _};
 use super::types::Config;
 use super::value::Value;
 use super::{ConfigError, keys};
@@ -48,9 +50,14 @@ fn entry(
     set: &mut Vec<&'static str>,
 ) -> Result<(), Wrong> {
     let word = name.get_ref().as_ref();
-    if word == policy::SECTION {
-        config.policies = policies(value, name.span())?;
-        set.push(policy::SECTION);
+    if word == Policy::SECTION {
+        config.policies = tables::of_file(value, name.span())?;
+        set.push(Policy::SECTION);
+        return Ok(());
+    }
+    if word == JwtKey::SECTION {
+        config.jwt = tables::of_file(value, name.span())?;
+        set.push(JwtKey::SECTION);
         return Ok(());
     }
     let section = keys::sections().contains(&word);
@@ -112,29 +119,4 @@ fn elsewhere(section: &str, path: &str) -> Option<String> {
     let mut same = keys::KEYS.iter().filter(|k| k.name() == name);
     let found = same.next()?;
     same.next().is_none().then(|| format!("; did you mean {}?", found.path))
-}
-
-fn policies(value: &Spanned<DeValue<'_>>, at: Range<usize>) -> Result<Vec<Policy>, Wrong> {
-    let Some(list) = value.get_ref().as_array() else {
-        return Err((at, "write [[policy]] with two brackets: there may be several".into()));
-    };
-    if list.len() > policy::POLICIES_MAX {
-        return Err((
-            at,
-            format!("there are {} policies; the limit is {}", list.len(), policy::POLICIES_MAX),
-        ));
-    }
-    let mut policies = Vec::new();
-    for item in list.iter() {
-        let table =
-            item.get_ref().as_table().ok_or_else(|| (item.span(), "a policy is a table".to_owned()))?;
-        let mut policy = Policy::default();
-        for (key, value) in table {
-            let word = key.get_ref().as_ref();
-            let span = if policy::NAMES.contains(&word) { value.span() } else { key.span() };
-            policy.set(word, &Value::from_toml(value.get_ref())).map_err(|message| (span, message))?;
-        }
-        policies.push(policy.checked().map_err(|message| (item.span(), message))?);
-    }
-    Ok(policies)
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::types::{Cadence, Config, Cors, Durability, Listen, LogFormat, LogLevel, Takeover};
+use super::types::{Cadence, Config, Cors, Durability, Listen, LogFormat, LogLevel, Takeover, TlsFiles};
 use super::value::{Refusal, Value};
 
 /// What changing a key does while the server runs.
@@ -107,6 +107,25 @@ pub(crate) const KEYS: &[Key] = &[
         field: field!(http.listen, listen),
     },
     Key {
+        path: "http.tls",
+        default: None,
+        example: "[\"/etc/tapeline/cert.pem\", \"/etc/tapeline/key.pem\"]",
+        help: &[
+            "HTTPS: the files of the certificate with its chain and of its private key, in PEM. Unset opens nothing.",
+            "SIGHUP reads the files again; that there are any is decided at the start.",
+        ],
+        change: Change::Reload,
+        field: field!(http.tls, tls_files),
+    },
+    Key {
+        path: "http.tls_listen",
+        default: Some("\"0.0.0.0:8443\""),
+        example: "\"0.0.0.0:8443\"",
+        help: &["Media, API and console over HTTPS, once http.tls is set."],
+        change: Change::Restart,
+        field: field!(http.tls_listen, listen),
+    },
+    Key {
         path: "http.cors",
         default: Some("\"*\""),
         example: "[\"https://player.example.com\"]",
@@ -131,6 +150,22 @@ pub(crate) const KEYS: &[Key] = &[
         help: &["Publishers and players over RTMP. \"off\" closes it; port 0 takes a free port."],
         change: Change::Restart,
         field: field!(rtmp.listen, listen),
+    },
+    Key {
+        path: "rtmp.tls",
+        default: None,
+        example: "[\"/etc/tapeline/cert.pem\", \"/etc/tapeline/key.pem\"]",
+        help: &["RTMPS: certificate and key, as for http.tls. Unset opens nothing."],
+        change: Change::Reload,
+        field: field!(rtmp.tls, tls_files),
+    },
+    Key {
+        path: "rtmp.tls_listen",
+        default: Some("\"0.0.0.0:1936\""),
+        example: "\"0.0.0.0:1936\"",
+        help: &["Publishers and players over RTMPS, once rtmp.tls is set."],
+        change: Change::Restart,
+        field: field!(rtmp.tls_listen, listen),
     },
     Key {
         path: "rtmp.takeover",
@@ -282,6 +317,24 @@ pub(crate) const KEYS: &[Key] = &[
         field: field!(access.open, open_rules),
     },
     Key {
+        path: "access.jwt_skew",
+        default: Some("\"10s\""),
+        example: "\"10s\"",
+        help: &["How far the clock of whoever signs tokens may be off; at most 60s."],
+        change: Change::Reload,
+        field: field!(access.jwt_skew, jwt_skew),
+    },
+    Key {
+        path: "access.jwt_max_lifetime",
+        default: None,
+        example: "\"1d\"",
+        help: &[
+            "Signed tokens that hold for longer, from iat to exp, are not taken; nor are those without iat.",
+        ],
+        change: Change::Reload,
+        field: field!(access.jwt_max_lifetime, |v: &Value| v.duration().map(Some)),
+    },
+    Key {
         path: "log.level",
         default: Some("\"info\""),
         example: "\"info\"",
@@ -346,6 +399,15 @@ fn listen(value: &Value) -> Result<Listen, Refusal> {
     Ok(Listen::At(if host.is_empty() { format!("0.0.0.0:{port}") } else { text.to_owned() }))
 }
 
+fn tls_files(value: &Value) -> Result<Option<TlsFiles>, Refusal> {
+    match &value.texts()?[..] {
+        [] => Ok(None),
+        [off] if off == "off" => Ok(None),
+        [certificate, key] => Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() })),
+        _ => refuse("names not two files, those of certificate and key".into(), true),
+    }
+}
+
 fn cors(value: &Value) -> Result<Cors, Refusal> {
     let list = value.texts()?;
     match list.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -379,6 +441,14 @@ fn hls_window(value: &Value) -> Result<std::time::Duration, Refusal> {
     match (10..=7 * 86_400).contains(&window.as_secs()) {
         true => Ok(window),
         false => refuse(format!("{value} is outside 10s to 7d"), false),
+    }
+}
+
+fn jwt_skew(value: &Value) -> Result<std::time::Duration, Refusal> {
+    let skew = value.duration()?;
+    match skew.as_nanos() <= control::keys::SKEW_NS_MAX as u128 {
+        true => Ok(skew),
+        false => refuse(format!("{value} is more than 60s"), false),
     }
 }
 
@@ -442,6 +512,10 @@ pub(crate) fn reload(running: &mut Config, new: &Config) -> Vec<(&'static str, C
         (key.field.copy)(running, new);
     }
     let mut changed: Vec<_> = differing.iter().map(|key| (key.path, key.change)).collect();
+    if running.jwt != new.jwt {
+        running.jwt.clone_from(&new.jwt);
+        changed.push(("jwt", Change::Reload));
+    }
     if running.policies != new.policies {
         running.policies.clone_from(&new.policies);
         changed.push(("policy", Change::Reload));

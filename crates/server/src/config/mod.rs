@@ -5,9 +5,11 @@
 
 mod env;
 mod file;
+mod jwt;
 pub(crate) mod keys;
 mod nearest;
 mod policy;
+mod tables;
 pub(crate) mod template;
 mod types;
 pub(crate) mod units;
@@ -17,9 +19,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub(crate) use jwt::JwtKey;
 #[cfg(test)]
 pub(crate) use policy::Policy;
-pub(crate) use types::{Access, Config, Cors, Durability, Listen, Log, LogFormat, LogLevel, Takeover};
+pub(crate) use types::{
+    Access, Config, Cors, Durability, Listen, Log, LogFormat, LogLevel, Takeover, TlsFiles,
+};
 pub(crate) use units::Space;
 
 /// The file that is read from the working directory when `--config` names none.

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::nearest::hint;
+use super::tables::Entry;
 use super::value::{Refusal, Value};
 
 /// The section's name.
 pub(super) const SECTION: &str = "policy";
 /// Most policies one configuration holds: each publish walks them.
-pub(super) const POLICIES_MAX: usize = 256;
+const POLICIES_MAX: usize = 256;
 /// The keys of a policy.
-pub(super) const NAMES: [&str; 6] =
-    ["match", "record", "retention", "split_every", "name_template", "clip_on"];
+const NAMES: [&str; 6] = ["match", "record", "retention", "split_every", "name_template", "clip_on"];
 
 /// What is done with the streams that match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,9 +45,13 @@ pub(crate) enum Record {
 const RECORDS: [(&str, Record); 3] =
     [("always", Record::Always), ("ring", Record::Ring), ("off", Record::Off)];
 
-impl Policy {
-    /// Sets one key.
-    pub(super) fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
+impl Entry for Policy {
+    const SECTION: &'static str = SECTION;
+    const ONE: &'static str = "a policy";
+    const NAMES: &'static [&'static str] = &NAMES;
+    const COUNT_MAX: usize = POLICIES_MAX;
+
+    fn set(&mut self, name: &str, value: &Value) -> Result<(), String> {
         let set = |r: Result<(), Refusal>| r.map_err(|refusal| format!("policy.{name}: {}", refusal.reason));
         match name {
             "match" => set(pattern(value).map(|p| self.matches = p)),
@@ -64,8 +68,7 @@ impl Policy {
         }
     }
 
-    /// A policy with everything it needs.
-    pub(super) fn checked(self) -> Result<Self, String> {
+    fn checked(self) -> Result<Self, String> {
         match self.matches.is_empty() {
             true => Err("a [[policy]] needs match, e.g. match = \"live/*\"".into()),
             false => Ok(self),

@@ -23,6 +23,17 @@ const POLICIES: &str = "
 # clip_on = [\"marker\"]
 ";
 
+const JWT: &str = "
+# A key that signed tokens (JWT) are checked with; there may be several. HS256, HS384, HS512 take a secret of at least
+# 32 bytes, RS256, ES256, EdDSA a public key in PEM; file reads either from a file.
+# [[jwt]]
+# kid = \"site\"
+# algorithm = \"EdDSA\"
+# file = \"/etc/tapeline/site.pem\"
+# issuer = \"https://id.example.com\"
+# audience = \"tapeline\"
+";
+
 /// The whole file, ready to be saved as `tapeline.toml`.
 pub(crate) fn template() -> String {
     let mut text = HEAD.to_owned();
@@ -37,6 +48,7 @@ pub(crate) fn template() -> String {
         entry(&mut text, key);
     }
     text.push_str(POLICIES);
+    text.push_str(JWT);
     text
 }
 
@@ -76,7 +88,9 @@ mod tests {
 
     #[test]
     fn the_examples_in_comments_are_good_values() {
+        // The file of a key is not there.
         let uncommented: String = template()
+            .replace(JWT, "")
             .lines()
             .filter(|l| !l.starts_with("# ") || l.contains(" = ") || l.starts_with("# [["))
             .map(|l| {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::jwt::JwtKey;
 use super::keys;
 use super::policy::Policy;
 use super::units::Space;
@@ -26,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) access: Access,
     pub(crate) policies: Vec<Policy>,
+    pub(crate) jwt: Vec<JwtKey>,
     pub(crate) log: Log,
 }
 
@@ -37,6 +39,15 @@ pub(crate) enum Listen {
     Off,
     /// `host:port`; port 0 takes a free one.
     At(String),
+}
+
+/// Where a listener's certificate is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct TlsFiles {
+    /// The certificate and those between it and the root, in PEM.
+    pub(crate) certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub(crate) key: PathBuf,
 }
 
 /// Which web origins may read media and API answers.
@@ -55,6 +66,8 @@ pub(crate) enum Cors {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Http {
     pub(crate) listen: Listen,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls_listen: Listen,
     pub(crate) cors: Cors,
     pub(crate) max_connections: u32,
 }
@@ -63,6 +76,8 @@ pub(crate) struct Http {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Rtmp {
     pub(crate) listen: Listen,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) tls_listen: Listen,
     pub(crate) takeover: Takeover,
     pub(crate) max_connections: u32,
 }
@@ -149,6 +164,10 @@ pub(crate) struct Store {
 pub(crate) struct Access {
     pub(crate) loopback_open: bool,
     pub(crate) open: Vec<String>,
+    /// How far the clock of a token's issuer may be off.
+    pub(crate) jwt_skew: Duration,
+    /// Longest time from `iat` to `exp`.
+    pub(crate) jwt_max_lifetime: Option<Duration>,
 }
 
 /// The log on standard error.

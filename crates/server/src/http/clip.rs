@@ -10,19 +10,20 @@ use control::asset::Asset;
 use http::header::{self, HeaderValue};
 use media::WallTime;
 use tape::Stream;
-use view::clip::{self, ClipBody, ClipOptions, ClipPlan, PlanError};
+use view::clip::{ClipSpans, PlanError};
 use view::path::Ext;
-use view::query::{Clock, Epochs, MediaQuery, format_wall};
+use view::query::{Clock, MediaQuery, format_wall};
 
 use super::body::BodyError;
 use super::media::{Asked, changed};
-use super::mp4::{self, Film};
+use super::mp4::{self, Film, Told};
 use super::problem::{Kind, Problem};
 use super::send::{Representation, send};
 use crate::api::json::{clip_gap, tape_range};
 use crate::app::App;
 use crate::assets;
 use crate::clock;
+use crate::making::{self, Layout, Made, Making};
 
 /// How long a range that ends at the edge is waited for: the part that holds its last frames closes within
 /// half a second, and with it comes everything that can be read.
@@ -30,9 +31,10 @@ const EDGE_PATIENCE: Duration = Duration::from_secs(4);
 /// How long bytes are waited for to become durable. A healthy disk takes tens of milliseconds; one that takes
 /// longer than this is reported instead of hidden.
 const DURABLE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// `.mp4?start&end` of a stream.
 pub(super) async fn of_range(asked: &Asked, stream: Arc<Stream>) -> Result<Response, Problem> {
-    let options = options(&asked.query)?;
+    let making = making(&asked.query)?;
     let edge = edge(&stream)?;
     let resolved =
         asked.query.resolve(Ext::Mp4, edge).map_err(|e| Problem::new(Kind::BadTime, e.to_string()))?;
@@ -40,44 +42,40 @@ pub(super) async fn of_range(asked: &Asked, stream: Arc<Stream>) -> Result<Respo
     if let Some(query) = &resolved.redirect {
         return asked.redirect(query);
     }
-    let key = format!("{}:{}-{}:{options:?}", stream.id(), range.start.0, range.end.0);
+    let key = format!("{}:{}-{}:{making:?}", stream.id(), range.start.0, range.end.0);
     let patience = asked.patience(if range.end <= edge { EDGE_PATIENCE } else { Duration::ZERO });
     let want = range.clone();
-    let make = move |stream: &Stream| clip::plan(stream, want.clone(), options);
+    let make = move |stream: &Stream| making.plan(stream, want.clone());
     let plan = planned(&asked.app, &stream, Some(key), patience, make).await;
     let plan = plan.map_err(|e| not_planned(e, Some(range)))?;
-    let name = format!("{}_{}.mp4", stream.name().as_str().replace('/', "_"), file_time(plan.start));
+    let name = format!("{}_{}", making::prefix(&stream), file_time(plan.range().start));
     send_plan(asked, stream, plan, name).await
 }
 
 /// `.mp4` of an asset.
 pub(super) async fn of_asset(asked: &Asked, asset: &Asset) -> Result<Response, Problem> {
     let title = if asset.labels.title.is_empty() { asset.id.as_str() } else { &asset.labels.title };
-    let name = format!("{title}.mp4");
     if let (Some(_), Some(id)) = (&asset.facts.path, assets::tape_id(&asset.id)) {
-        return super::file::of_asset(asked, asset, id, name).await;
+        return super::file::of_asset(asked, asset, id, title.to_owned()).await;
     }
     let stream = super::media::asset_stream(asked, asset)?;
     let shown = assets::shown(&stream, asset)?;
     let key = shown.settled.then(|| format!("{}:{}", stream.id(), asset.id));
-    let (spans, options) = (shown.spans, shown.options);
-    let make = move |stream: &Stream| clip::plan_spans(stream, &spans, options);
+    let (spans, making) = (shown.spans, shown.making);
+    let make = move |stream: &Stream| making.plan_spans(stream, &spans);
     let plan = planned(&asked.app, &stream, key, asked.patience(EDGE_PATIENCE), make).await;
     let plan = plan.map_err(|e| not_planned(e, None))?;
+    let name = title.to_owned();
     send_plan(asked, stream, plan, name).await
 }
 
 /// What the query asks of a clip; what this version does not do is said and not ignored.
-fn options(query: &MediaQuery) -> Result<ClipOptions, Problem> {
-    let not_built = |what: &str| {
-        Err(Problem::new(Kind::NotBuilt, format!("{what} is not there in this version; leave it out")))
-    };
-    match (query.epochs, query.clock) {
-        (Some(Epochs::Split | Epochs::Reencode), _) => return not_built("epochs other than inband"),
-        (_, Some(Clock::Capture)) => return not_built("clock=capture"),
-        _ => {}
+fn making(query: &MediaQuery) -> Result<Making, Problem> {
+    if query.clock == Some(Clock::Capture) {
+        let detail = "clock=capture is not there in this version; leave it out";
+        return Err(Problem::new(Kind::NotBuilt, detail));
     }
-    assets::options(query.accuracy, query.gaps)
+    assets::making(query)
 }
 
 fn edge(stream: &Stream) -> Result<WallTime, Problem> {
@@ -96,8 +94,8 @@ pub(crate) async fn planned(
     stream: &Arc<Stream>,
     key: Option<String>,
     patience: Duration,
-    make: impl Fn(&Stream) -> Result<ClipPlan, PlanError> + Send + Clone + 'static,
-) -> Result<Arc<ClipPlan>, NotPlanned> {
+    make: impl Fn(&Stream) -> Result<Made, PlanError> + Send + Clone + 'static,
+) -> Result<Made, NotPlanned> {
     if let Some(plan) = key.as_ref().and_then(|key| app.plans.find(key)) {
         return Ok(plan);
     }
@@ -110,9 +108,8 @@ pub(crate) async fn planned(
             Err(PlanError::NotYet { .. }) if changed(&mut changes, until).await => {}
             Err(error) => return Err(NotPlanned::Plan(error)),
             Ok(plan) => {
-                let plan = Arc::new(plan);
                 if let Some(key) = key {
-                    app.plans.keep(key, Arc::clone(&plan));
+                    app.plans.keep(key, plan.clone());
                 }
                 return Ok(plan);
             }
@@ -151,16 +148,17 @@ pub(crate) fn not_planned(error: NotPlanned, range: Option<Range<WallTime>>) -> 
             Problem::new(Kind::OutsideTape, detail + &told).with("tape", tape_range(tape.as_ref()))
         }
         PlanError::NotYet { available } => too_early(available, range),
-        PlanError::TooLong { .. } | PlanError::TooFragmented { .. } => {
-            Problem::new(Kind::RangeTooLong, detail)
-        }
+        PlanError::TooLong { .. }
+        | PlanError::GapTooLong { .. }
+        | PlanError::TooFragmented { .. }
+        | PlanError::TooManyFiles { .. } => Problem::new(Kind::RangeTooLong, detail),
         PlanError::Gaps { gaps } => {
             let gaps: Vec<_> = gaps.iter().map(clip_gap).collect();
             Problem::new(Kind::GapInRange, detail).with("gaps", gaps.into())
         }
-        PlanError::EpochConflict { at, .. } => {
-            Problem::new(Kind::EpochConflict, detail).with("at", format_wall(at).into())
-        }
+        PlanError::EpochConflict { at, .. } => Problem::new(Kind::EpochConflict, detail)
+            .with("at", format_wall(at).into())
+            .with("epochs", Layout::Split.as_str().into()),
         PlanError::NoKeyFrame { at } => {
             Problem::new(Kind::NoKeyFrame, detail).with("at", format_wall(at).into())
         }
@@ -183,9 +181,9 @@ fn too_early(available: WallTime, range: Option<Range<WallTime>>) -> Problem {
 }
 
 /// Waits until all of a plan is durable: nothing that could still be lost leaves as a file.
-pub(crate) async fn durable(stream: &Stream, plan: &ClipPlan) -> Result<(), Problem> {
+pub(crate) async fn durable(stream: &Stream, spans: &ClipSpans) -> Result<(), Problem> {
     let all = async {
-        for span in &plan.spans.spans {
+        for span in &spans.spans {
             stream.wait_durable(span.run, span.end).await;
         }
     };
@@ -199,17 +197,19 @@ pub(crate) async fn durable(stream: &Stream, plan: &ClipPlan) -> Result<(), Prob
 async fn send_plan(
     asked: &Asked,
     stream: Arc<Stream>,
-    plan: Arc<ClipPlan>,
+    plan: Made,
     name: String,
 ) -> Result<Response, Problem> {
-    durable(&stream, &plan).await?;
-    let gaps = plan.gaps.iter().map(|g| (g.start, g.end, g.reason.to_string())).collect();
-    let film = Film { start: Some(plan.start), end: Some(plan.end), gaps, name };
-    let etag = plan.etag().to_owned();
-    let what = Representation { etag: &etag, size: plan.bytes() };
-    let body = ClipBody::new(plan, stream);
+    durable(&stream, plan.spans()).await?;
+    let gaps = plan.gaps().iter().map(|g| (g.start, g.end, g.reason.to_string())).collect();
+    let epochs = plan.epochs().iter().map(|e| Told::new(e.start, &assets::tracks_of(e))).collect();
+    let range = plan.range();
+    let layout = plan.making().layout;
+    let film = Film { start: Some(range.start), end: Some(range.end), gaps, epochs, layout, name };
+    let what = Representation { etag: plan.etag(), size: plan.bytes() };
     send(asked, mp4::answer(asked, &film), &what, |range| {
-        Box::new(body.pieces(range).map(|piece| piece.map_err(|e| BodyError::Plan(e.to_string()))))
+        let pieces = plan.pieces(stream, range);
+        Box::new(pieces.map(|piece| piece.map_err(|e| BodyError::Plan(e.to_string()))))
     })
 }
 

@@ -2,12 +2,11 @@
 //! indexes each time.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use view::clip::ClipPlan;
-
 use crate::clock;
+use crate::making::Made;
 
 /// Plans kept. One of an hour takes some 100 kB, one of 12 h at most a few MB.
 const PLANS_MAX: usize = 32;
@@ -23,21 +22,21 @@ pub(crate) struct ClipPlans {
 
 struct Kept {
     key: String,
-    plan: Arc<ClipPlan>,
+    plan: Made,
     until: Duration,
 }
 
 impl ClipPlans {
     /// The plan of a key, if it is fresh.
-    pub(crate) fn find(&self, key: &str) -> Option<Arc<ClipPlan>> {
+    pub(crate) fn find(&self, key: &str) -> Option<Made> {
         let now = clock::mono();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|k| k.until > now);
-        kept.iter().find(|k| k.key == key).map(|k| Arc::clone(&k.plan))
+        kept.iter().find(|k| k.key == key).map(|k| k.plan.clone())
     }
 
     /// Keeps a plan.
-    pub(crate) fn keep(&self, key: String, plan: Arc<ClipPlan>) {
+    pub(crate) fn keep(&self, key: String, plan: Made) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|k| k.key != key);
         if kept.len() >= PLANS_MAX {

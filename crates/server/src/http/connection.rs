@@ -17,12 +17,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::access::Rests;
+use crate::app::App;
 use crate::clock;
-use crate::meter::Meter;
 
 /// How long a client may take to send a request's head, and a kept-alive connection may idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -33,28 +33,31 @@ const HEADERS_MAX: usize = 64;
 /// How long no byte may move on a connection. A paused player that stops reading comes back with a Range
 /// request; one that is gone holds nothing for longer than this.
 const STALL_DEADLINE: Duration = Duration::from_secs(300);
-/// How often that is looked at.
-const STALL_LOOK: Duration = Duration::from_secs(30);
+/// How often that is looked at, and whether what an answer rests on still stands. Together with the time in which
+/// revocations are noticed ([`control::keys::REFRESH_EVERY`]) this keeps the promise of five seconds.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Who is at the other end of a request's connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Remote(pub(crate) SocketAddr);
 
 /// Serves one connection to its end. `stop` lets the request that is being answered finish.
-pub(crate) async fn serve(
-    stream: TcpStream,
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     peer: SocketAddr,
     router: Router,
+    app: Arc<App>,
     stop: CancellationToken,
-    meter: &'static Meter,
 ) {
-    // Answers are written whole; waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
     let moved = Arc::new(AtomicU64::new(clock::mono().as_secs()));
     let io = TokioIo::new(Watched { stream, moved: Arc::clone(&moved) });
+    let rests = Rests::default();
+    let rests_of_request = rests.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
+        rests_of_request.clear();
         request.extensions_mut().insert(Remote(peer));
+        request.extensions_mut().insert(rests_of_request.clone());
         router.clone().oneshot(request)
     });
     let mut builder = http1::Builder::new();
@@ -64,7 +67,7 @@ pub(crate) async fn serve(
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
     let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-    let mut look = tokio::time::interval(STALL_LOOK);
+    let mut look = tokio::time::interval(LOOK);
     let mut stopping = false;
     loop {
         tokio::select! {
@@ -80,8 +83,13 @@ pub(crate) async fn serve(
             }
             _ = look.tick() => {
                 if clock::mono().as_secs().saturating_sub(moved.load(Relaxed)) > STALL_DEADLINE.as_secs() {
-                    meter.http.connections_stalled.add();
+                    app.meter.http.connections_stalled.add();
                     tracing::debug!(%peer, "http connection closed: no byte moved");
+                    return;
+                }
+                if !app.gate.rests_safely(&rests) {
+                    app.meter.access.cut_off.add();
+                    tracing::info!(event = "cut_off", protocol = "http", %peer, "cut off: its token was revoked or has expired");
                     return;
                 }
             }
@@ -90,12 +98,12 @@ pub(crate) async fn serve(
 }
 
 /// A stream that notes when bytes last moved.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     moved: Arc<AtomicU64>,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn note(&self, moved: bool) {
         if moved {
             self.moved.store(clock::mono().as_secs(), Relaxed);
@@ -103,7 +111,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -116,7 +124,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(matches!(polled, Poll::Ready(Ok(_))));

@@ -8,7 +8,7 @@ use crate::config::Cors;
 
 /// Headers of an answer that a page may read beside the safelisted ones.
 const EXPOSED: &str = "Content-Length, Content-Range, Accept-Ranges, ETag, Retry-After, Content-Disposition, \
-                       Tapeline-Start, Tapeline-End, Tapeline-Gaps";
+                       Tapeline-Start, Tapeline-End, Tapeline-Gaps, Tapeline-Epochs";
 const ALLOWED_METHODS: &str = "GET, HEAD, OPTIONS";
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, If-Match, If-None-Match, If-Range, Range";
 /// How long a browser may keep the answer to a preflight, in seconds; browsers cap it lower themselves.

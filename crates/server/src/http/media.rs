@@ -61,7 +61,7 @@ async fn answer(app: Arc<App>, request: request::Parts) -> Result<Response, Prob
     let query = MediaQuery::parse(request.uri.query().unwrap_or("")).map_err(bad_query)?;
     let caller = {
         let token = query.token.as_ref().map(|t| t.secret());
-        let caller = app.gate.http(remote(&request)?.ip(), &request.headers, token);
+        let caller = app.gate.http(remote(&request)?.ip(), &request, token);
         match (&path.grant, &path.target) {
             (Some(signed), Target::Stream { name, .. } | Target::StreamChild { name, .. }) => {
                 app.gate.with_path(caller, signed.secret(), name)
@@ -165,7 +165,8 @@ async fn stream_view(asked: &Asked, name: &StreamName, ext: Ext) -> Result<Respo
 }
 
 async fn stream_child(asked: &Asked, name: &StreamName, child: &ChildName) -> Result<Response, Problem> {
-    let history = asked.allow(Act::Timeshift, Resource::Stream(name));
+    // Live media may lie behind this too, so a refusal is not the end of it.
+    let history = asked.app.gate.weigh(&asked.caller, Act::Timeshift, Resource::Stream(name));
     let child = match Child::parse(child) {
         Some(child) => child,
         None => {
@@ -176,14 +177,14 @@ async fn stream_child(asked: &Asked, name: &StreamName, child: &ChildName) -> Re
     if history.is_err() {
         // Who may only watch live reaches no further back than the live playlist does.
         if matches!(child, Child::Media) && asked.says_times() {
-            history?;
+            asked.allow(Act::Timeshift, Resource::Stream(name))?;
         } else {
             asked.allow(Act::Play, Resource::Stream(name))?;
             let stream = asked.app.stream(name)?;
             if let Child::Segment(segment) = &child
                 && !hls::is_recent(asked, &stream, *segment)
             {
-                history?;
+                asked.allow(Act::Timeshift, Resource::Stream(name))?;
             }
         }
     }

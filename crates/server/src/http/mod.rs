@@ -14,6 +14,7 @@ pub(crate) mod gzip;
 mod health;
 mod hls;
 mod media;
+mod metrics;
 mod mp4;
 pub(crate) mod problem;
 mod range;
@@ -32,13 +33,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::media::{changed, remote};
+use crate::api::openapi;
 use crate::app::App;
+use crate::clock;
 use crate::net::{self, Bound, Room};
+use crate::tls::Tls;
 pub(crate) use connection::Remote;
-use problem::{Kind, Problem};
+use problem::{Kind, Problem, Told};
 
-/// Serves the listener until `stop`; connections live on in `tasks` until their answers are out.
-pub(crate) async fn serve(bound: Bound, app: Arc<App>, stop: CancellationToken, tasks: TaskTracker) {
+/// Serves the listener until `stop`, inside TLS where there is a certificate; connections live on in `tasks` until their answers are out.
+pub(crate) async fn serve(
+    bound: Bound,
+    app: Arc<App>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    tls: Option<Tls>,
+) {
     let router = router(Arc::clone(&app));
     let meter = app.meter;
     let limits = Arc::clone(&app);
@@ -49,9 +59,18 @@ pub(crate) async fn serve(bound: Bound, app: Arc<App>, stop: CancellationToken, 
     };
     let connections = stop.clone();
     net::accept(bound.listener, stop, room, move |stream, peer, held| {
-        let (router, stop) = (router.clone(), connections.clone());
+        let (router, app, stop, tls) = (router.clone(), Arc::clone(&app), connections.clone(), tls.clone());
         tasks.spawn(async move {
-            connection::serve(stream, peer, router, stop, meter).await;
+            // Answers are written whole; waiting for more would only delay them.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => connection::serve(stream, peer, router, app, stop).await,
+                Some(tls) => {
+                    if let Some(stream) = tls.accept(stream, peer, &app.meter.http.tls_failed).await {
+                        connection::serve(stream, peer, router, app, stop).await;
+                    }
+                }
+            }
             drop(held);
         });
     })
@@ -66,6 +85,10 @@ fn router(app: Arc<App>) -> Router {
         .route("/console/{*path}", get(console_file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::get))
+        .route("/api/docs", get(openapi::page))
+        .route("/api/docs/page.js", get(openapi::script))
+        .route("/api/docs/page.css", get(openapi::style))
         .nest("/api/v1", crate::api::router())
         .route("/api/{*rest}", any(no_such_call))
         .fallback(media::handle)
@@ -78,16 +101,23 @@ fn router(app: Arc<App>) -> Router {
 async fn every_answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let url = redact::redact(request.uri().path_and_query().map_or("/", |p| p.as_str()));
+    let (peer, begun) = (request.extensions().get().copied(), clock::mono());
     let mut response = next.run(request).await;
     let status = response.status();
-    app.meter.http.requests.add();
-    if status.is_server_error() {
-        app.meter.http.requests_failed.add();
+    app.meter.http.answers(status).add();
+    app.meter.http.answer_seconds.took(clock::mono().saturating_sub(begun));
+    match response.extensions().get::<Told>() {
+        Some(Told { kind, detail }) if matches!(status.as_u16(), 401 | 403) => {
+            if let Some(unsaid) = app.refusals.say() {
+                let peer = peer.map(|Remote(peer)| peer.to_string()).unwrap_or_default();
+                tracing::warn!(
+                    event = "refused", protocol = "http", peer, %method, url, r#type = kind, unsaid,
+                    "refused: {detail}"
+                );
+            }
+        }
+        _ => tracing::debug!(%method, url, status = status.as_u16(), "http"),
     }
-    if matches!(status.as_u16(), 401 | 403) {
-        app.meter.http.requests_refused.add();
-    }
-    tracing::debug!(%method, url, status = status.as_u16(), "http");
     let headers = response.headers_mut();
     headers.entry(http::header::X_CONTENT_TYPE_OPTIONS).or_insert(http::HeaderValue::from_static("nosniff"));
     response

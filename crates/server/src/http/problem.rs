@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     NoSuchRule,
     NoSuchAsset,
     NoSuchMedia,
+    NoSuchToken,
+    NoSuchKey,
     OutsideTape,
     NotPublished,
     NothingToSplit,
@@ -30,6 +32,7 @@ pub(crate) enum Kind {
     EpochConflict,
     NoKeyFrame,
     NotReady,
+    InConfiguration,
     RangeTooLong,
     BodyTooLarge,
     NotJson,
@@ -39,13 +42,14 @@ pub(crate) enum Kind {
     Internal,
     DamagedTape,
     NotBuilt,
+    NoWorker,
     Unavailable,
     DiskFull,
 }
 
 impl Kind {
     /// Status, type (below `/problems/`) and title.
-    const fn row(self) -> (u16, &'static str, &'static str) {
+    pub(crate) const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::BadUrl => (400, "bad-url", "The URL is not one of this server's"),
             Self::BadTime => (400, "bad-time", "A time cannot be read"),
@@ -57,6 +61,8 @@ impl Kind {
             Self::NoSuchRule => (404, "no-such-rule", "There is no such retention or protection"),
             Self::NoSuchAsset => (404, "no-such-asset", "There is no such asset"),
             Self::NoSuchMedia => (404, "no-such-media", "The tape does not hold this piece of media"),
+            Self::NoSuchToken => (404, "no-such-token", "There is no such token"),
+            Self::NoSuchKey => (404, "no-such-key", "There is no such key"),
             Self::OutsideTape => (404, "outside-tape", "The tape holds nothing of this range"),
             Self::NotPublished => (409, "not-published", "The stream is not being published"),
             Self::NothingToSplit => (409, "nothing-to-split", "Nothing was recorded since the last split"),
@@ -69,6 +75,7 @@ impl Kind {
             Self::EpochConflict => (409, "codec-change", "The codec changes inside the range"),
             Self::NoKeyFrame => (409, "no-key-frame", "There is no key frame within reach of the cut"),
             Self::NotReady => (409, "not-ready", "The asset has no media yet"),
+            Self::InConfiguration => (409, "in-configuration", "The configuration says this, not the API"),
             Self::RangeTooLong => (413, "range-too-long", "The range is longer than one file may be"),
             Self::BodyTooLarge => (413, "body-too-large", "The body of the request is too large"),
             Self::NotJson => (415, "not-json", "The body of the request must be JSON"),
@@ -82,6 +89,7 @@ impl Kind {
             Self::Internal => (500, "internal", "The server failed; its log says why"),
             Self::DamagedTape => (500, "damaged-tape", "The recording cannot be read here"),
             Self::NotBuilt => (501, "not-built", "This version of the server does not have it yet"),
+            Self::NoWorker => (501, "no-worker", "There is no worker that encodes"),
             Self::Unavailable => (503, "unavailable", "The server cannot do it at this moment"),
             Self::DiskFull => (507, "disk-full", "There is no space left to do it"),
         }
@@ -153,6 +161,15 @@ impl Problem {
     }
 }
 
+/// What a problem says, beside its answer, for the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Its type.
+    pub(crate) kind: String,
+    /// What went wrong, in words.
+    pub(crate) detail: String,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Parts { status, type_path, title, detail, members, headers } = *self.0;
@@ -166,6 +183,7 @@ impl IntoResponse for Problem {
         object.insert("detail".into(), json!(detail));
         object.extend(members);
         let mut response = Response::new(Body::from(Value::Object(object).to_string()));
+        response.extensions_mut().insert(Told { kind: type_path, detail });
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         let headers = response.headers_mut();
@@ -180,7 +198,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Kind; 31] = [
+    const ALL: [Kind; 35] = [
         Kind::BadUrl,
         Kind::BadTime,
         Kind::BadQuery,
@@ -191,6 +209,9 @@ mod tests {
         Kind::NoSuchRule,
         Kind::NoSuchAsset,
         Kind::NoSuchMedia,
+        Kind::NoSuchToken,
+        Kind::NoSuchKey,
+        Kind::InConfiguration,
         Kind::OutsideTape,
         Kind::NotPublished,
         Kind::NothingToSplit,
@@ -210,6 +231,7 @@ mod tests {
         Kind::Internal,
         Kind::DamagedTape,
         Kind::NotBuilt,
+        Kind::NoWorker,
         Kind::Unavailable,
         Kind::DiskFull,
     ];

@@ -19,14 +19,22 @@ pub(super) struct Granted {
 pub(super) enum Refused {
     /// The name or the query cannot be read.
     Bad(String),
-    /// The policy point says no.
-    Denied(String),
+    /// The policy point says no: the type of the refusal, and its words.
+    Denied(&'static str, String),
 }
 
 impl Refused {
     pub(super) fn words(&self) -> &str {
         match self {
-            Self::Bad(words) | Self::Denied(words) => words,
+            Self::Bad(words) | Self::Denied(_, words) => words,
+        }
+    }
+
+    /// The type of the problem that HTTP would answer.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Bad(_) => "/problems/bad-url",
+            Self::Denied(kind, _) => kind,
         }
     }
 }
@@ -44,7 +52,7 @@ pub(super) fn granted(
     let allowed = app.gate.allow(&caller, act(&query), Resource::Stream(&name));
     match allowed {
         Ok(()) => Ok(Granted { name, caller, query }),
-        Err(refusal) => Err(Refused::Denied(refusal.to_string())),
+        Err(refusal) => Err(Refused::Denied(refusal.problem_type(), refusal.to_string())),
     }
 }
 

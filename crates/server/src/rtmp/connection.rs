@@ -7,14 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::proto::rtmp::enhanced::Announced;
 use media::proto::rtmp::server::{Config, Event, Output, Session};
 use tape::{EndReason, LiveItem};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::outgoing::{Outgoing, QUEUE_BYTES_MAX};
-use super::play::{self, Player};
+use super::play::{self, NotSent, Player};
 use super::publish::{self, Ended, Publication};
+use super::transport::Transport;
 use crate::app::App;
 use crate::clock;
 use crate::http::redact::redact;
@@ -79,13 +80,15 @@ enum Woken {
 /// See the module.
 pub(super) struct Connection {
     app: Arc<App>,
-    stream: TcpStream,
+    stream: Transport,
     who: Who,
     session: Session,
     out: Outgoing,
     role: Role,
     read: Box<[u8]>,
     connected: bool,
+    /// Which codecs it can be sent in enhanced form.
+    announced: Announced,
     /// When bytes last came.
     heard: Duration,
     /// When the peer last took bytes, or nothing waited for it.
@@ -98,7 +101,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection that was just accepted.
-    pub(super) fn new(app: Arc<App>, stream: TcpStream, peer: SocketAddr, id: u64) -> Self {
+    pub(super) fn new(app: Arc<App>, stream: Transport, peer: SocketAddr, id: u64) -> Self {
         let now = clock::mono();
         Self {
             app,
@@ -109,6 +112,7 @@ impl Connection {
             role: Role::Idle,
             read: vec![0; READ_BYTES_IDLE].into_boxed_slice(),
             connected: false,
+            announced: Announced::default(),
             heard: now,
             taken: now,
             idle_since: now,
@@ -118,9 +122,6 @@ impl Connection {
 
     /// Serves it to its end.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        // A publisher's audio and a player's first packet are small and must not wait for more.
-        let _ = self.stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&self.stream).set_keepalive(true);
         let over = self.serve(&stop).await;
         self.finish(over).await;
     }
@@ -168,7 +169,9 @@ impl Connection {
             self.taken = clock::mono();
             return Ok(());
         }
-        if self.out.write(&self.stream).map_err(Over::Io)? > 0 {
+        let sent = self.out.write(&self.stream).map_err(Over::Io)?;
+        if sent > 0 {
+            self.app.meter.rtmp.sent_bytes.add_many(sent as u64);
             self.taken = clock::mono();
         }
         match self.out.len() > QUEUE_BYTES_MAX {
@@ -186,6 +189,7 @@ impl Connection {
         };
         self.heard = clock::mono();
         self.position += n as u64;
+        self.app.meter.rtmp.received_bytes.add_many(n as u64);
         let taken = self.session.input(&self.read[..n]);
         // What came before a fault still counts, and the peer's questions are answered.
         self.drain().await?;
@@ -207,6 +211,7 @@ impl Connection {
         match event {
             Event::Connect(asked) => {
                 self.connected = true;
+                self.announced = asked.announced.clone();
                 self.idle_since = clock::mono();
                 let (app, software) = (redact(&asked.app), asked.flash_ver.as_str());
                 tracing::debug!(conn = self.who.id, peer = %self.who.peer, app, software, "rtmp connected");
@@ -264,6 +269,7 @@ impl Connection {
             Role::Idle => publish::begin(&self.app, &self.who, &asked).await,
             _ => Err(publish::NotLetIn {
                 code: media::proto::rtmp::server::code::PUBLISH_BAD_NAME,
+                kind: None,
                 words: "one stream a connection; open another connection".into(),
             }),
         };
@@ -271,14 +277,14 @@ impl Connection {
         // An answer that the peer no longer waits for is an error of no consequence.
         match begun {
             Ok(publication) => {
-                tracing::info!(conn, %peer, stream = %publication.name, "publisher came");
+                tracing::info!(event = "publish", protocol = "rtmp", conn, %peer, stream = %publication.name, "publisher came");
                 if self.session.accept_publish(asked.message_stream).is_ok() {
                     self.read = vec![0; READ_BYTES_PUBLISHING].into_boxed_slice();
                     self.role = Role::Publishing(Box::new(publication));
                 }
             }
-            Err(publish::NotLetIn { code, words }) => {
-                tracing::warn!(conn, %peer, "publisher refused: {words}");
+            Err(publish::NotLetIn { code, kind, words }) => {
+                self.tell_refused("publish", kind, &words);
                 let _ = self.session.reject_publish(asked.message_stream, code, &words);
             }
         }
@@ -286,25 +292,34 @@ impl Connection {
 
     fn begin_play(&mut self, asked: media::proto::rtmp::server::Play) {
         let begun = match self.role {
-            Role::Idle => play::begin(&self.app, &self.who, &asked),
+            Role::Idle => play::begin(&self.app, &self.who, &self.announced, &asked),
             _ => Err(play::NotLetIn {
                 code: media::proto::rtmp::server::code::PLAY_FAILED,
+                kind: None,
                 words: "one stream a connection; open another connection".into(),
             }),
         };
         let (conn, peer) = (self.who.id, self.who.peer);
         match begun {
             Ok(player) => {
-                tracing::info!(conn, %peer, stream = %player.name, "player came");
+                tracing::info!(event = "play", protocol = "rtmp", conn, %peer, stream = %player.name, "player came");
                 if self.session.accept_play(asked.message_stream).is_ok() {
                     self.role = Role::Playing(Box::new(player));
                 }
             }
-            Err(play::NotLetIn { code, words }) => {
-                tracing::warn!(conn, %peer, "player refused: {words}");
+            Err(play::NotLetIn { code, kind, words }) => {
+                self.tell_refused("play", kind, &words);
                 let _ = self.session.reject_play(asked.message_stream, code, &words);
             }
         }
+    }
+
+    /// One line for one that is not let in, as long as strangers do not ask too often.
+    fn tell_refused(&self, wish: &'static str, kind: Option<&'static str>, words: &str) {
+        let Some(unsaid) = self.app.refusals.say() else { return };
+        let (conn, peer, r#type) = (self.who.id, self.who.peer, kind.unwrap_or("none"));
+        let event = "refused";
+        tracing::warn!(event, protocol = "rtmp", wish, conn, %peer, r#type, unsaid, "refused: {words}");
     }
 
     /// Hands media to the session until one write's worth waits. Events come only from input, so that only
@@ -313,8 +328,16 @@ impl Connection {
         let Role::Playing(player) = &mut self.role else { return };
         let mut item = Some(first);
         while let Some(next) = item.take() {
-            if player.send(&self.app, &mut self.session, next).is_err() {
-                break;
+            match player.send(&self.app, &mut self.session, next) {
+                Ok(()) => {}
+                Err(NotSent::NotPlaying) => break,
+                Err(NotSent::Codec(words)) => {
+                    let (conn, peer) = (self.who.id, self.who.peer);
+                    tracing::warn!(conn, %peer, stream = %player.name, "player stopped: {words}");
+                    let _ = self.session.stream_eof(player.message_stream);
+                    self.leave(EndReason::Unpublished);
+                    return;
+                }
             }
             while let Some(Output::Send(bytes)) = self.session.poll() {
                 self.out.push(bytes);
@@ -346,7 +369,11 @@ impl Connection {
         };
         match self.app.gate.still_stands(caller) {
             true => Ok(()),
-            false => Err(Over::Ours("its token was revoked or has expired".into(), EndReason::Kicked)),
+            false => {
+                self.app.meter.access.cut_off.add();
+                tracing::info!(event = "cut_off", protocol = "rtmp", peer = %self.who.peer, "cut off: its token was revoked or has expired");
+                Err(Over::Ours("its token was revoked or has expired".into(), EndReason::Kicked))
+            }
         }
     }
 

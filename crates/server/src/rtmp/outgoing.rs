@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
+use super::transport::Transport;
 use bytes::{Buf, Bytes};
-use tokio::net::TcpStream;
 
 /// Most bytes that wait for a peer. Answers are a few hundred bytes; a player's media is queued only while the
 /// queue is short, so what goes past this is one access unit or a peer that asks and never reads.
@@ -39,7 +39,7 @@ impl Outgoing {
     }
 
     /// Writes what the socket takes now. Gives how many bytes it took.
-    pub(super) fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(super) fn write(&mut self, stream: &Transport) -> io::Result<usize> {
         let mut written = 0;
         while !self.queue.is_empty() {
             let slices: Vec<IoSlice<'_>> =

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use control::access::Act;
 use media::container::flv::{TagKind, mux};
 use media::proto::rtmp::MediaKind;
+use media::proto::rtmp::enhanced::Announced;
 use media::proto::rtmp::server::{NotPlaying, PauseState, Play, Session, code};
 use media::{StreamName, TrackConfig};
 use tape::{LiveCursor, LiveItem, RunId, Stream};
@@ -15,6 +16,7 @@ use super::ask::{self, Granted, Refused, says_times};
 use super::connection::Who;
 use crate::access::Caller;
 use crate::app::App;
+use crate::meter::Held;
 
 /// Milliseconds between the last packet of one run and the first of the next, as a player is told: about one
 /// frame. The gap itself is not played.
@@ -30,9 +32,11 @@ pub(super) struct Player {
     stale: Option<RunId>,
     paused: bool,
     time: TimeBase,
+    announced: Announced,
     /// The tracks whose headers the player has.
     headers: Option<Arc<[TrackConfig]>>,
     _watching: Watching,
+    _counted: Option<Held>,
 }
 
 /// Counts a viewer for as long as it watches.
@@ -54,25 +58,66 @@ impl Drop for Watching {
 /// Why a player is not let in: the status code and the words it is told.
 pub(super) struct NotLetIn {
     pub(super) code: &'static str,
+    /// The type of the refusal, where the policy point or the name's grammar refused.
+    pub(super) kind: Option<&'static str>,
     pub(super) words: String,
 }
 
+/// Why an item was not handed on.
+pub(super) enum NotSent {
+    /// The player has stopped.
+    NotPlaying,
+    /// The stream went on in a codec that the player has not announced; these words say so.
+    Codec(String),
+}
+
+impl From<NotPlaying> for NotSent {
+    fn from(_: NotPlaying) -> Self {
+        Self::NotPlaying
+    }
+}
+
+/// Whether a player can be sent these tracks, in words where not (Enhanced RTMP v2: codecs with four characters
+/// for a name go only to those who announced them).
+fn check(announced: &Announced, tracks: &[TrackConfig]) -> Result<(), String> {
+    let missing = TrackConfig::main_ones(tracks).find_map(|track| {
+        let four = mux::four_cc(&track.codec)?;
+        (!announced.takes(four)).then(|| (track.codec.name(), four.escape_ascii().to_string()))
+    });
+    match missing {
+        None => Ok(()),
+        Some((name, four)) => Err(format!(
+            "the stream has {name}, and this player did not announce {four} in connect (fourCcList, \
+             videoFourCcInfoMap or audioFourCcInfoMap); with FFmpeg say -rtmp_enhanced_codecs {four}, or play HLS"
+        )),
+    }
+}
+
 /// Lets a player in, or says why not.
-pub(super) fn begin(app: &Arc<App>, who: &Who, asked: &Play) -> Result<Player, NotLetIn> {
-    let failed = |words: String| NotLetIn { code: code::PLAY_FAILED, words };
+pub(super) fn begin(
+    app: &Arc<App>,
+    who: &Who,
+    announced: &Announced,
+    asked: &Play,
+) -> Result<Player, NotLetIn> {
+    let failed = |kind, words: String| NotLetIn { code: code::PLAY_FAILED, kind, words };
     let act = |query: &view::query::MediaQuery| if says_times(query) { Act::Timeshift } else { Act::Play };
     let Granted { name, caller, query } = ask::granted(app, who.peer.ip(), &asked.target, act)
-        .map_err(|refused: Refused| failed(refused.words().to_owned()))?;
+        .map_err(|refused: Refused| failed(Some(refused.kind()), refused.words().to_owned()))?;
     if says_times(&query) {
         let words =
             "time queries over RTMP are not there in this version; HLS has them: .m3u8?start=… over HTTP";
-        return Err(failed(words.to_owned()));
+        return Err(failed(None, words.to_owned()));
     }
     let Some(stream) = app.hub.stream(&name) else {
         let words = format!("nothing has been published as {name} yet");
-        return Err(NotLetIn { code: code::PLAY_STREAM_NOT_FOUND, words });
+        return Err(NotLetIn { code: code::PLAY_STREAM_NOT_FOUND, kind: None, words });
     };
-    let offline = stream.stats(app.hub.now().mono).publisher.is_none();
+    let stats = stream.stats(app.hub.now().mono);
+    let offline = stats.publisher.is_none();
+    if !offline {
+        check(announced, &stats.tracks).map_err(|words| failed(None, words))?;
+    }
     Ok(Player {
         message_stream: asked.message_stream,
         name,
@@ -81,8 +126,10 @@ pub(super) fn begin(app: &Arc<App>, who: &Who, asked: &Play) -> Result<Player, N
         cursor: stream.live_cursor(),
         paused: false,
         time: TimeBase::default(),
+        announced: announced.clone(),
         headers: None,
         _watching: Watching::new(&stream),
+        _counted: app.meter.rtmp.players.enter(u64::MAX),
     })
 }
 
@@ -109,12 +156,7 @@ impl Player {
     }
 
     /// Hands one item to the session.
-    pub(super) fn send(
-        &mut self,
-        app: &App,
-        session: &mut Session,
-        item: LiveItem,
-    ) -> Result<(), NotPlaying> {
+    pub(super) fn send(&mut self, app: &App, session: &mut Session, item: LiveItem) -> Result<(), NotSent> {
         let packet = match item {
             LiveItem::Packet(packet) => packet,
             LiveItem::Skipped(packets) => {
@@ -127,9 +169,12 @@ impl Player {
         if self.stale == Some(packet.run) {
             return Ok(());
         }
-        let Some(track) = packet.tracks.iter().find(|t| t.id == packet.packet.track) else { return Ok(()) };
+        // Players are sent the main tracks: what lies beside them they could not tell apart.
+        let main = TrackConfig::main_ones(&packet.tracks).find(|t| t.id == packet.packet.track);
+        let Some(track) = main else { return Ok(()) };
         let timestamp = self.time.of(packet.run, mux::timestamp_ms(track.timescale, packet.packet.dts));
         if self.headers.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &packet.tracks)) {
+            check(&self.announced, &packet.tracks).map_err(NotSent::Codec)?;
             self.send_headers(session, &packet.tracks, timestamp)?;
         }
         let (kind, body) = mux::body(track, &packet.packet);
@@ -144,8 +189,9 @@ impl Player {
         tracks: &[TrackConfig],
         timestamp: u32,
     ) -> Result<(), NotPlaying> {
-        session.send_media(self.message_stream, MediaKind::Data, timestamp, &mux::metadata(tracks))?;
-        for (kind, body) in tracks.iter().filter_map(mux::header) {
+        let main: Vec<TrackConfig> = TrackConfig::main_ones(tracks).cloned().collect();
+        session.send_media(self.message_stream, MediaKind::Data, timestamp, &mux::metadata(&main))?;
+        for (kind, body) in main.iter().filter_map(mux::header) {
             session.send_media(self.message_stream, media_kind(kind), timestamp, &body)?;
         }
         Ok(())

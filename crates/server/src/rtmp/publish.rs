@@ -1,7 +1,7 @@
 //! A publisher: its media through the ingest into the hub. What refuses it, ends it, or is only told.
 
 use media::StreamName;
-use media::container::flv::{FlvError, Ingest, Ingested, TagKind};
+use media::container::flv::{DropReason, FlvError, Ingest, Ingested, TagKind};
 use media::proto::rtmp::MediaKind;
 use media::proto::rtmp::server::{Publish, code};
 use tape::{Arrival, EndReason, GapReason, PublishError, Publisher, PublisherInfo};
@@ -11,6 +11,7 @@ use super::connection::Who;
 use crate::access::Caller;
 use crate::app::App;
 use crate::config::Takeover;
+use crate::meter::Held;
 use control::access::Act;
 
 /// One publication of a connection.
@@ -20,11 +21,22 @@ pub(super) struct Publication {
     pub(super) caller: Caller,
     publisher: Publisher,
     ingest: Ingest,
+    further: Further,
+    _counted: Option<Held>,
+}
+
+/// Whether the log has been told of a further track that is left out; each of its packets would tell it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Further {
+    Untold,
+    Told,
 }
 
 /// Why a publisher is not let in: the status code and the words it is told.
 pub(super) struct NotLetIn {
     pub(super) code: &'static str,
+    /// The type of the refusal, where the policy point or the name's grammar refused.
+    pub(super) kind: Option<&'static str>,
     pub(super) words: String,
 }
 
@@ -45,10 +57,10 @@ pub(super) async fn begin(
     let refused = |refused: Refused| {
         let code = match refused {
             Refused::Bad(_) => code::PUBLISH_BAD_NAME,
-            Refused::Denied(_) => code::PUBLISH_DENIED,
+            Refused::Denied(..) => code::PUBLISH_DENIED,
         };
         app.meter.rtmp.publishes_refused.add();
-        NotLetIn { code, words: refused.words().to_owned() }
+        NotLetIn { code, kind: Some(refused.kind()), words: refused.words().to_owned() }
     };
     let Granted { name, caller, .. } =
         ask::granted(app, who.peer.ip(), &asked.target, |_| Act::Publish).map_err(refused)?;
@@ -73,18 +85,26 @@ pub(super) async fn begin(
     if live_before {
         app.meter.rtmp.takeovers.add();
     }
-    Ok(Publication { message_stream: asked.message_stream, name, caller, publisher, ingest: Ingest::new() })
+    Ok(Publication {
+        message_stream: asked.message_stream,
+        name,
+        caller,
+        publisher,
+        ingest: Ingest::new(),
+        further: Further::Untold,
+        _counted: app.meter.rtmp.publishers.enter(u64::MAX),
+    })
 }
 
 fn not_let_in(words: String) -> NotLetIn {
-    NotLetIn { code: code::PUBLISH_BAD_NAME, words }
+    NotLetIn { code: code::PUBLISH_BAD_NAME, kind: None, words }
 }
 
 /// What a later publisher must show too to take over: the token, or nothing where none was shown. Where
 /// take-over is off, something that no other connection has.
 fn takeover_key(app: &App, who: &Who, caller: &Caller) -> Option<String> {
     match app.config().rtmp.takeover {
-        Takeover::SameKey => caller.grant().map(|grant| grant.token_id.clone()),
+        Takeover::SameKey => caller.grant().map(|grant| grant.holder.to_string()),
         Takeover::Never => Some(format!("connection {}", who.id)),
     }
 }
@@ -116,10 +136,11 @@ impl Publication {
         match result {
             Ingested::Tracks(tracks) => self.publisher.tracks(tracks, now),
             Ingested::Packet(packet) => {
+                app.meter.rtmp.packets.add();
                 self.publisher.push(packet, now).map_err(|removed| Ended::Removed(removed.to_string()))?;
             }
             Ingested::Jump { track, step_ms } => {
-                tracing::warn!(%stream, track = track.0, step_ms, "the source's clock jumped; a new run begins");
+                tracing::warn!(event = "source_jump", %stream, track = track.0, step_ms, "the source's clock jumped; a new run begins");
                 self.publisher.next_run(GapReason::SourceJump, now);
             }
             Ingested::AudioStep { track, samples } => {
@@ -127,6 +148,11 @@ impl Publication {
             }
             Ingested::Dropped { track, reason } => {
                 app.meter.rtmp.messages_skipped.add();
+                let first = matches!(reason, DropReason::Further(_) | DropReason::FurtherTrack { .. })
+                    && std::mem::replace(&mut self.further, Further::Told) == Further::Untold;
+                if first {
+                    tracing::warn!(%stream, track = track.0, %reason, "a track beside the main one is left out");
+                }
                 tracing::debug!(%stream, track = track.0, %reason, "a message was not passed on");
             }
         }
@@ -142,7 +168,7 @@ impl Publication {
     pub(super) fn end(self, reason: EndReason) {
         let stream = &self.name;
         let counted = self.ingest.counters();
-        tracing::info!(%stream, ?reason, packets = counted.packets, dropped = counted.dropped, jumps = counted.jumps, "publisher left");
+        tracing::info!(event = "unpublish", %stream, ?reason, packets = counted.packets, dropped = counted.dropped, jumps = counted.jumps, "publisher left");
         self.publisher.end(reason);
     }
 }

@@ -25,25 +25,28 @@ const GDP_HEADER_BYTES: usize = 62;
 
 /// Draws so many seconds of numbered pictures with B-frames, a key frame each two seconds, and AAC; once.
 pub(crate) fn source(seconds: u32) -> PathBuf {
-    ffmpeg::drawn_once(&format!("barcode-{seconds}s-1.flv"), |path| {
-        let bars = format!(
-            "nullsrc=size={BARS}x2:rate={RATE}:duration={seconds},format=gray,\
-             geq=lum='if(eq(Y,mod(floor(N/pow(2,{}-X)),2)),16,235)',\
-             scale=320:180:flags=neighbor,setsar=1,format=yuv420p",
-            BARS - 1
-        );
-        let drawn = Command::new("ffmpeg")
-            .args(["-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", &bars])
-            .args(["-f", "lavfi", "-i"])
-            .arg(format!("sine=frequency=440:sample_rate=48000:duration={seconds}"))
-            .args(["-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-sc_threshold", "0"])
-            .args(["-bf", "2", "-x264-params", "b-adapt=0", "-b:v", "300k"])
-            .args(["-c:a", "aac", "-b:a", "64k", "-ac", "2", "-f", "flv"])
-            .arg(path)
-            .status()
-            .unwrap();
-        assert!(drawn.success());
-    })
+    ffmpeg::drawn_once(&format!("barcode-{seconds}s-1.flv"), |path| draw(path, seconds, 0, "320:180"))
+}
+
+/// Draws numbered pictures of a size, the first of which carries `first`.
+pub(crate) fn draw(path: &Path, seconds: u32, first: u32, size: &str) {
+    let bars = format!(
+        "nullsrc=size={BARS}x2:rate={RATE}:duration={seconds},format=gray,\
+         geq=lum='if(eq(Y,mod(floor((N+{first})/pow(2,{}-X)),2)),16,235)',\
+         scale={size}:flags=neighbor,setsar=1,format=yuv420p",
+        BARS - 1
+    );
+    let drawn = Command::new("ffmpeg")
+        .args(["-nostdin", "-loglevel", "error", "-y", "-f", "lavfi", "-i", &bars])
+        .args(["-f", "lavfi", "-i"])
+        .arg(format!("sine=frequency=440:sample_rate=48000:duration={seconds}"))
+        .args(["-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-sc_threshold", "0"])
+        .args(["-bf", "2", "-x264-params", "b-adapt=0", "-b:v", "300k"])
+        .args(["-c:a", "aac", "-b:a", "64k", "-ac", "2", "-f", "flv"])
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(drawn.success());
 }
 
 /// A picture that a player showed.
@@ -95,7 +98,7 @@ impl Player {
             .args(["-nostdin", "-nostats", "-loglevel", "info", "-y", "-copyts"])
             .args(options)
             .args(["-i", url, "-map", "0:v", "-fps_mode", "passthrough"])
-            .args(["-vf", "scale=16:2:flags=area,format=gray,showinfo"])
+            .args(["-vf", "showinfo@whole,scale=16:2:flags=area,format=gray,showinfo"])
             .args(["-flush_packets", "1", "-f", "rawvideo"])
             .arg(&pictures);
         Self::spawn(command, Tool::Ffmpeg, pictures)
@@ -145,6 +148,13 @@ impl Player {
         }
     }
 
+    /// How wide and high each picture was that FFmpeg has shown so far.
+    pub(crate) fn sizes(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let size = |line: &str| Some(line.split_once(" s:")?.1.split(' ').next()?.to_owned());
+        log.lines().filter(|l| l.contains("showinfo@whole")).filter_map(size).collect()
+    }
+
     /// Waits until it has shown so many pictures; `seen` hears of the newest as they come.
     ///
     /// # Panics
@@ -186,7 +196,7 @@ impl Player {
 
     fn said(&self, pictures: usize) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().filter(|l| !l.contains("Parsed_showinfo")).collect();
+        let lines: Vec<&str> = log.lines().filter(|l| !l.contains("showinfo")).collect();
         format!("{pictures} pictures\n{}", lines[lines.len().saturating_sub(20)..].join("\n"))
     }
 }

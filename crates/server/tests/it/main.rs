@@ -9,26 +9,36 @@
     reason = "figures and the server's log belong into a test's output"
 )]
 
+mod credentials;
 mod ffmpeg;
 mod frames;
 mod raw;
+mod rtmp_peer;
 mod server;
 
 mod access;
 mod bad_start;
 mod barcode;
 mod clips;
+mod codecs;
 mod crash;
 mod demo;
 mod disks;
+mod epochs;
 mod hostile_http;
 mod hostile_rtmp;
 mod http_basics;
 mod kill9;
+mod matrix;
+mod openapi;
+mod origins;
 mod power_cut;
 mod publish;
 mod rebuild;
 mod rest;
 mod restart;
 mod retention;
+mod revoked;
+mod schema;
 mod splits;
+mod tls;

@@ -245,11 +245,15 @@ impl TestServer {
         }
     }
 
-    async fn listening(&mut self, what: &str) -> SocketAddr {
+    /// Where it says that it listens for something: `http`, `rtmps`.
+    pub(crate) async fn listening(&mut self, what: &str) -> SocketAddr {
         let until = Instant::now() + DEADLINE;
         loop {
             let found = self.log.find(&format!("{what} listening")).and_then(|line| {
-                line.split_whitespace().find_map(|w| w.strip_prefix("address=")).and_then(|a| a.parse().ok())
+                let json: Option<Value> = serde_json::from_str(&line).ok();
+                let of_json = json.and_then(|line| line["address"].as_str()?.parse().ok());
+                let words = line.split_whitespace().find_map(|w| w.strip_prefix("address="));
+                of_json.or_else(|| words.and_then(|a| a.parse().ok()))
             });
             if let Some(address) = found {
                 return address;

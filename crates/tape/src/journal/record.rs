@@ -117,6 +117,9 @@ pub struct AskedClip {
     pub accuracy: String,
     /// What becomes of gaps in it.
     pub gaps: String,
+    /// What becomes of changes of the codecs in it, where that is not the usual.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub epochs: String,
     /// When it was made.
     pub made: WallTime,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::container::mp4::{FragmentError, init_segment};
-use media::{CodecConfig, MediaTime, Packet, TrackConfig, TrackKind, WallTime};
+use media::{MediaTime, Packet, TrackConfig, TrackKind, WallTime};
 
 use crate::clock::{Anchor, Steering, delay};
 use crate::grid::{Grid, GridConfig};
@@ -68,12 +68,18 @@ struct Pending {
     last_duration: u32,
 }
 
+/// A track that a change took out of the set, for the case that it comes back.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    id: media::TrackId,
+    closed: u64,
+    last: Option<MediaTime>,
+}
+
 impl Pending {
     fn new(config: TrackConfig) -> Self {
-        let last_duration = match &config.codec {
-            CodecConfig::Aac { frame_samples, .. } => u32::from(*frame_samples),
-            _ => config.timescale.hz() / 25,
-        };
+        let last_duration =
+            config.codec.sound().map_or(config.timescale.hz() / 25, |sound| u32::from(sound.frame_samples));
         Self { config, packets: VecDeque::new(), closed: 0, last_dts: None, last_duration }
     }
 
@@ -144,6 +150,8 @@ pub(crate) struct Assembler {
     run: RunId,
     counters: Counters,
     tracks: Vec<Pending>,
+    /// At most one for each number a track may have.
+    gone: Vec<Gone>,
     extent: Option<OpenExtent>,
     grid: Grid,
     starts: Option<SegmentStart>,
@@ -169,6 +177,7 @@ impl Assembler {
             run: ids.1,
             counters,
             tracks: tracks.into_iter().map(Pending::new).collect(),
+            gone: Vec::new(),
             extent: None,
             grid: Grid::new(config.grid),
             starts: Some(SegmentStart { independent: true }),
@@ -328,13 +337,15 @@ impl Assembler {
         self.seal(&mut steps);
         self.counters.epoch += 1;
         self.counters.dsn += 1;
-        let old = std::mem::take(&mut self.tracks);
+        for old in std::mem::take(&mut self.tracks) {
+            self.gone.retain(|gone| gone.id != old.config.id);
+            self.gone.push(Gone { id: old.config.id, closed: old.closed, last: old.newest() });
+        }
         self.tracks = tracks.into_iter().map(Pending::new).collect();
         for track in &mut self.tracks {
-            if let Some(before) = old.iter().find(|o| o.config.id == track.config.id) {
+            if let Some(before) = self.gone.iter().find(|gone| gone.id == track.config.id) {
                 track.closed = before.closed;
-                let scale = before.config.timescale;
-                track.last_dts = before.last_dts.map(|d| scale.rescale(d, track.config.timescale));
+                track.last_dts = before.last.map(|at| track.config.timescale.ticks_ceil(at));
             }
         }
         self.starts = Some(SegmentStart { independent: true });

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use media::{Packet, TrackConfig, TrackKind};
+use media::{Packet, TrackConfig, TrackId, TrackKind};
 
 use crate::publisher::Arrival;
 
@@ -27,7 +27,7 @@ impl Opening {
     /// Takes a packet. Pictures that cannot be decoded yet are dropped and counted.
     pub(crate) fn push(&mut self, packet: Packet, tracks: &[TrackConfig], now: Arrival) {
         self.since.get_or_insert(now.mono);
-        if is_video(&packet, tracks) && !packet.rap.is_rap() && !self.has_picture(tracks) {
+        if is_video(&packet, tracks) && !packet.rap.is_rap() && !self.has_picture_of(packet.track) {
             self.dropped += 1;
             return;
         }
@@ -47,8 +47,14 @@ impl Opening {
         timed && (complete || waited) && (!has(TrackKind::Video) || self.has_picture(tracks))
     }
 
+    /// Whether a picture of the main track has come.
     fn has_picture(&self, tracks: &[TrackConfig]) -> bool {
-        self.held.iter().any(|(p, _)| is_video(p, tracks))
+        let main = tracks.iter().find(|t| t.kind() == TrackKind::Video);
+        main.is_some_and(|main| self.has_picture_of(main.id))
+    }
+
+    fn has_picture_of(&self, track: TrackId) -> bool {
+        self.held.iter().any(|(p, _)| p.track == track)
     }
 
     /// Ends the wait and gives what was held, in order of arrival.

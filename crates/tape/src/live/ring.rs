@@ -168,8 +168,8 @@ impl Ring {
     /// where the last one was long before and there is only sound since.
     pub(crate) fn shown_at(&self, run: RunId, at: MediaTime) -> Option<MediaTime> {
         let pictures = self.packets.iter().filter(|p| p.run == run).filter_map(|p| {
-            let track = p.tracks.iter().find(|t| t.id == p.packet.track)?;
-            (track.kind() == TrackKind::Video).then(|| track.timescale.media(p.packet.pts()))
+            let track = p.tracks.iter().find(|t| t.kind() == TrackKind::Video)?;
+            (track.id == p.packet.track).then(|| track.timescale.media(p.packet.pts()))
         });
         pictures.filter(|shown| *shown <= at).max().filter(|shown| at.since_ns(*shown) <= SHOWN_NS_MAX)
     }

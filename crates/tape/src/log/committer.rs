@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::commit::{Ack, Disk, Fault, FaultKind, Op, Outcome, Room, Share, commit};
 use super::health::Health;
+use super::meter::{CommitFigures, CommitMeter};
 use super::tick::Tick;
 use super::writer::StreamLog;
 use crate::ids::PartNo;
@@ -79,6 +80,7 @@ struct Shared {
     state: Mutex<State>,
     wake: Condvar,
     health: Arc<Health>,
+    meter: CommitMeter,
 }
 
 #[derive(Default)]
@@ -109,7 +111,8 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Committer {
     /// Starts the thread of a volume.
     pub(crate) fn start(disk: Disk, health: Arc<Health>) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), health });
+        let (state, meter) = (Mutex::default(), CommitMeter::default());
+        let shared = Arc::new(Shared { state, wake: Condvar::new(), health, meter });
         let own = shared.clone();
         let thread = std::thread::Builder::new().name("tape-commit".into()).spawn(move || own.run(disk))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -125,6 +128,11 @@ impl Committer {
             sink: Mutex::new(sink),
             committer: self.shared.clone(),
         })
+    }
+
+    /// What it has counted.
+    pub(crate) fn figures(&self) -> CommitFigures {
+        self.shared.meter.figures()
     }
 
     /// Commits what is queued and ends the thread.
@@ -151,7 +159,9 @@ impl LogHandle {
     /// Queues operations. They are written in order, all streams' together.
     pub(crate) fn submit(self: &Arc<Self>, ops: impl IntoIterator<Item = Op>) {
         let mut queue = lock(&self.queue);
+        let before = queue.ops.len();
         queue.ops.extend(ops);
+        self.committer.meter.queued(queue.ops.len() - before);
         if queue.ready || queue.ops.is_empty() {
             return;
         }
@@ -179,6 +189,7 @@ impl LogHandle {
     fn take(&self) -> Vec<Op> {
         let mut queue = lock(&self.queue);
         queue.ready = false;
+        self.committer.meter.taken(queue.ops.len());
         queue.ops.drain(..).collect()
     }
 
@@ -199,6 +210,7 @@ impl Shared {
             self.health.begin(begun);
             self.round(&mut disk, &ready, begun);
             let took = begun.elapsed();
+            self.meter.round(took);
             let before = tick;
             tick = tick.after(took);
             self.health.end(took, tick.0, disk.reserve.is_held());
@@ -228,6 +240,9 @@ impl Shared {
                 outcome.room = Room::None;
             }
             let failed = outcome.fault.is_some();
+            if let Some(fault) = &outcome.fault {
+                self.meter.fault(fault.kind);
+            }
             if failed || outcome.room == Room::None {
                 again.push(ready[i].clone());
             }

@@ -57,6 +57,9 @@ struct Verify<'a> {
     findings: Vec<Finding>,
 }
 
+/// Run, first and last part of an extent that was deleted.
+type Deleted = (RunId, PartNo, PartNo);
+
 /// What the journal tells of an extent.
 #[derive(Debug, Clone, Copy)]
 struct Told {
@@ -68,9 +71,6 @@ struct Told {
     /// Whether the seal was written after a sync.
     sure: bool,
 }
-
-/// Run, first and last part of extents that were deleted.
-type Deleted = BTreeMap<ExtentNo, (RunId, PartNo, PartNo)>;
 
 /// Checks one stream. Extents that are not sealed may end torn; all else is a finding.
 pub fn verify_stream(
@@ -171,7 +171,7 @@ impl Verify<'_> {
     }
 
     /// Extents that the journal tells of, and those of them that were deleted: run, first and last part.
-    fn told(&mut self, records: &[Record]) -> (BTreeMap<ExtentNo, Told>, Deleted) {
+    fn told(&mut self, records: &[Record]) -> (BTreeMap<ExtentNo, Told>, BTreeMap<ExtentNo, Deleted>) {
         let mut told: BTreeMap<ExtentNo, Told> = BTreeMap::new();
         let mut deleted = BTreeMap::new();
         for record in records {

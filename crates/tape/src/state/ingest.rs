@@ -56,13 +56,10 @@ impl Live {
         packet
     }
 
-    fn has_video(&self) -> bool {
-        self.tracks.iter().any(|t| t.kind() == TrackKind::Video)
-    }
-
+    /// Whether players can begin at the packet: a key frame of the main pictures, which the others go along with.
     fn is_entry(&self, packet: &Packet) -> bool {
-        let video = self.tracks.iter().any(|t| t.id == packet.track && t.kind() == TrackKind::Video);
-        packet.rap.is_rap() && (video || !self.has_video())
+        let main = self.tracks.iter().find(|t| t.kind() == TrackKind::Video);
+        packet.rap.is_rap() && main.is_none_or(|main| main.id == packet.track)
     }
 }
 

@@ -197,6 +197,8 @@ impl State {
             protocol: live.info.protocol.to_owned(),
         };
         live.assembler = Some(make(self.counters, id, live.tracks.to_vec()));
+        // What waited for a key frame of the run before has no place in this one.
+        live.deferred = None;
         self.runs.push(RunState::new(id, asset));
         effects.ops.push(Op::Journal(record));
     }

@@ -3,6 +3,8 @@
 
 mod erase;
 mod retention;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
@@ -15,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::gap::Gap;
+use crate::gap::{Gap, GapReason};
 use crate::hub::{LogEvent, Volume};
 use crate::ids::{ExtentNo, InitId, PartNo, RunId, StreamId};
 use crate::index::ExtentIndex;
@@ -34,6 +36,11 @@ pub use retention::Expired;
 const TAKEOVER_SILENCE: Duration = Duration::from_secs(2);
 /// The open part of a publisher that sends nothing is closed after this long.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// The run of a publisher that is connected and sends nothing ends after this long, at its last packet: what comes then
+/// is on the wall clock anew. As long as a source's clock may jump before that is a new run
+/// ([`media::time::FORWARD_MS_MAX`]); encoders on bad links stall for seconds, send what they held back, and lose
+/// nothing. The connection is left alone.
+pub const STALL_AFTER: Duration = Duration::from_secs(10);
 /// The bit rate is measured over this long.
 const RATE_OVER: Duration = Duration::from_secs(5);
 /// Most bytes that wait for the volume; beyond it recording stops with a gap and live goes on.
@@ -90,6 +97,8 @@ pub struct StreamStats {
     pub bytes: u64,
     /// Wall time up to which the newest run is durable.
     pub durable_until: Option<WallTime>,
+    /// Bytes in the live ring that no file has yet.
+    pub unwritten: u64,
     /// Packets dropped from the publisher for times that do not rise or tracks that are not announced.
     pub dropped: u64,
 }
@@ -168,11 +177,10 @@ impl Stream {
         let state = self.lock();
         let infos = state.runs.iter().flat_map(|run| {
             let Some(clock) = run.clock.as_ref() else { return Vec::new() };
-            let (from, to) = (clock.media(range.start), clock.media(range.end));
-            let overlaps =
-                |info: &RunInfo| clock.wall(info.end) > range.start && clock.wall(info.start) < range.end;
-            let mut infos = run.infos(|extents| overlapping(extents, &(from..to)));
-            infos.retain(overlaps);
+            let spans = clock.spans(&range, MediaTime::MIN..MediaTime::MAX);
+            let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return Vec::new() };
+            let mut infos = run.infos(|extents| overlapping(extents, &(first.start..last.end)));
+            infos.retain(|info| spans.iter().any(|s| s.end > info.start && s.start < info.end));
             infos
         });
         infos.collect()
@@ -241,7 +249,7 @@ impl Stream {
     }
 
     /// Why nothing is recorded although somebody publishes; `None` while all is well.
-    pub fn halted(&self) -> Option<crate::GapReason> {
+    pub fn halted(&self) -> Option<GapReason> {
         let state = self.lock();
         state.halted.filter(|_| state.live.is_some())
     }
@@ -293,6 +301,7 @@ impl Stream {
             bitrate: live.map_or(0, |l| bitrate(l, now)),
             bytes: state.runs.iter().flat_map(|r| &r.extents).map(|e| e.bytes).sum(),
             durable_until: state.runs.iter().rev().find_map(crate::state::RunState::wall_durable),
+            unwritten: state.ring.unwritten_bytes(),
             dropped: live.map_or(0, |l| l.dropped + l.opening.dropped),
         }
     }
@@ -601,6 +610,22 @@ impl Stream {
         }
     }
 
+    /// Ends the run of a publisher that has gone quiet for long.
+    pub(crate) fn end_if_stalled(&self, now: Duration) {
+        let mut effects = Effects::default();
+        {
+            let mut state = self.lock();
+            let stalled = |live: &Live| now.saturating_sub(live.last.mono) >= STALL_AFTER;
+            if !state.live.as_ref().is_some_and(|live| live.assembler.is_some() && stalled(live)) {
+                return;
+            }
+            state.end_run(EndReason::Gap(GapReason::SourceStalled), &mut effects);
+        }
+        let (stream, seconds) = (&self.name, STALL_AFTER.as_secs());
+        tracing::warn!(%stream, seconds, "the publisher is connected and sends nothing; its run has ended");
+        self.act(effects);
+    }
+
     /// Closes the open part of a publisher that has gone quiet.
     pub(crate) fn flush_if_quiet(&self, now: Duration) {
         let mut effects = Effects::default();
@@ -661,7 +686,7 @@ impl CommitSink for Stream {
         }
         if let (Some(reason), Some(fault)) = (lost, &outcome.fault) {
             let stream = &self.name;
-            tracing::error!(%stream, %reason, %fault, "recording stopped; live goes on, recording is tried again");
+            tracing::error!(event = "disk_fault", %stream, %reason, %fault, "recording stopped; live goes on, recording is tried again");
         }
         self.act(effects);
     }

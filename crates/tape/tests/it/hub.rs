@@ -262,6 +262,39 @@ async fn a_late_sound_track_begins_at_the_next_key_frame_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_track_that_comes_back_goes_on_after_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Hub::open(config(dir.path())).unwrap();
+    let mut publisher = hub.publish(&name(), info(), arrival(0)).unwrap();
+    publisher.tracks(tracks(), arrival(0));
+    publish(&mut publisher, 0, 4);
+    // The encoder changes, and announces its picture before its sound.
+    let mut changed = tracks();
+    if let media::CodecConfig::H264 { width, .. } = &mut changed[0].codec {
+        *width = 320;
+    }
+    publisher.tracks(changed[..1].to_vec(), arrival(4000));
+    publisher.tracks(changed, arrival(4000));
+    for n in 100..250 {
+        publisher.push(picture(n), arrival(n * 40)).unwrap();
+        // From 85 ms before where the sound was.
+        publisher.push(sound(n + 83), arrival(n * 40)).unwrap();
+    }
+    publisher.end(EndReason::Unpublished);
+    let stream = hub.stream(&name()).unwrap();
+    let extents = runs(&stream)[0].extents.clone();
+    let indexes: Vec<_> = extents.iter().map(|e| stream.index(e.no).unwrap()).collect();
+    let sounds = indexes.iter().filter_map(|i| i.track(TrackId::AUDIO)).flat_map(|t| &t.samples);
+    let dts: Vec<_> = sounds.map(|s| s.dts).collect();
+    assert_eq!(dts, (0..333).map(|n| sound(n).dts).collect::<Vec<_>>());
+    let io: Arc<dyn tape::log::Io> = Arc::new(tape::log::StdIo);
+    let written = tape::log::Written::Nobody;
+    let tape = dir.path().join("tape");
+    let found = tape::log::verify_stream(&io, &tape, stream.id(), written, &mut |_| ()).unwrap();
+    assert_eq!(found, vec![]);
+}
+
+#[tokio::test]
 async fn sound_before_the_first_picture_belongs_to_its_segment() {
     let dir = tempfile::tempdir().unwrap();
     let hub = Hub::open(config(dir.path())).unwrap();

@@ -14,6 +14,9 @@ use super::planner::ClipPlan;
 use super::source::Source;
 use super::tables::Stretch;
 
+/// Bytes of a repeated pattern made at once: some 10 000 silent frames.
+const REPEATED_BYTES: u64 = 64 << 10;
+
 /// Why the body ends early.
 #[derive(Debug, Error)]
 pub enum BodyError {
@@ -26,6 +29,9 @@ pub enum BodyError {
         #[source]
         error: ReadError,
     },
+    /// A file could not be read.
+    #[error("a file of the tape cannot be read: {0}")]
+    File(#[source] std::io::Error),
     /// The tape is not what it was when the clip was planned.
     #[error("extent {0} has changed since the clip was planned; ask for it again")]
     Changed(ExtentNo),
@@ -129,6 +135,14 @@ impl Pieces {
                 self.give(bytes, begin);
             }
             What::Media(number) => self.media(number, begin, slice.end)?,
+            What::QuietRows(table, number) => {
+                let bytes = plan.layout.quiet_rows(table, number).expect("planned with its lane");
+                self.give(bytes, begin);
+            }
+            What::Repeated(pattern) => {
+                let pattern = plan.layout.pattern(pattern).expect("planned with its lane");
+                self.repeat(&pattern, begin, slice.end);
+            }
         }
         Ok(())
     }
@@ -140,6 +154,16 @@ impl Pieces {
         self.at = begin + range.end;
         let index = |offset: u64| usize::try_from(offset).expect("within bytes that are in memory");
         self.ready.push_back(Piece::Mem(bytes.slice(index(range.start)..index(range.end))));
+    }
+
+    /// Hands out a pattern over and over, some of it at a time.
+    fn repeat(&mut self, pattern: &[u8], begin: u64, slice_end: u64) {
+        let wanted = (self.end.min(slice_end) - self.at).min(REPEATED_BYTES);
+        let phase = (self.at - begin) % pattern.len() as u64;
+        let index = |offset: u64| usize::try_from(offset).expect("a few bytes");
+        let bytes = pattern.iter().copied().cycle().skip(index(phase)).take(index(wanted));
+        self.ready.push_back(Piece::Mem(bytes.collect()));
+        self.at += wanted;
     }
 
     fn open(&mut self, number: u32) -> Result<&mut Open, BodyError> {

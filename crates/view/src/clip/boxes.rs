@@ -3,11 +3,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use media::container::mp4::{sample_entry, sample_table_free_track};
-use media::{TrackKind, WallTime};
+use media::{CodecConfig, TrackConfig, TrackKind, WallTime};
 use shiguredo_mp4::boxes::{Brand, EdtsBox, ElstBox, ElstEntry, FtypBox, MvhdBox, TrakBox};
 use shiguredo_mp4::{Encode, FixedPointNumber, Mp4FileTime};
 
-use super::layout::Lane;
+use super::counting::in_band_family;
+use super::layout::{Aspect, Lane};
 use super::tables::Table;
 use super::take::LANES;
 
@@ -67,7 +68,7 @@ pub(super) fn moov(lanes: &[Option<Lane>; LANES], start: WallTime, duration: u64
 }
 
 fn trak(lane: &Lane, number: usize, created: Mp4FileTime) -> Node {
-    let TrakBox { mut tkhd_box, mut mdia_box, .. } = sample_table_free_track(&lane.config);
+    let TrakBox { mut tkhd_box, mut mdia_box, .. } = sample_table_free_track(&config(lane));
     (tkhd_box.creation_time, tkhd_box.modification_time) = (created, created);
     tkhd_box.duration = lane.edit.empty + lane.edit.duration;
     (mdia_box.mdhd_box.creation_time, mdia_box.mdhd_box.modification_time) = (created, created);
@@ -120,12 +121,33 @@ fn stbl(lane: &Lane, number: usize) -> Node {
     Node::Parent(b"stbl", children)
 }
 
-/// One entry. With parameter sets in band it is an `avc3` (ISO/IEC 14496-15 §5.3.3), whose `avcC` still
-/// gives the first configuration, for players that want one in advance.
+/// What the track says of itself. Where the pixel aspect changes that is the coded size: FFmpeg takes an aspect from a
+/// `tkhd` that differs from it.
+fn config(lane: &Lane) -> TrackConfig {
+    let mut config = lane.config.clone();
+    if let (Aspect::InBand, CodecConfig::H264 { sar, .. } | CodecConfig::H265 { sar, .. }) =
+        (lane.aspect, &mut config.codec)
+    {
+        *sar = (1, 1);
+    }
+    config
+}
+
+/// The `pasp` that ends a visual sample entry: its size, and its type behind that.
+const PASP_BYTES: usize = 16;
+
+/// One entry. With parameter sets in band it is an `avc3` or `hev1` (ISO/IEC 14496-15 §5.3.3 and §8.3.2), whose
+/// record still gives the first configuration, for players that want one in advance.
 fn stsd(lane: &Lane) -> Node {
     let mut entry = BytesMut::from(&sample_entry(&lane.config)[..]);
-    if lane.in_band() {
-        entry[4..8].copy_from_slice(b"avc3");
+    if let Some(kind) = in_band_family(&lane.config.codec).filter(|_| lane.in_band()) {
+        entry[4..8].copy_from_slice(&kind);
+    }
+    let pasp = entry.len().saturating_sub(PASP_BYTES);
+    if lane.aspect == Aspect::InBand && entry.get(pasp + 4..pasp + 8) == Some(b"pasp") {
+        entry.truncate(pasp);
+        let len = u32::try_from(pasp).expect("an entry is small");
+        entry[..4].copy_from_slice(&len.to_be_bytes());
     }
     let head = Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 1]);
     Node::Parent(b"stsd", vec![Node::Fixed(head), Node::Fixed(entry.freeze())])

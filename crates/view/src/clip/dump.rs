@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::layout::{Lane, What};
+use super::layout::{Lane, Pattern, What};
 use super::planner::ClipPlan;
 use super::take::VIDEO;
 
@@ -46,6 +46,11 @@ impl ClipPlan {
                     let no = self.layout.extents[extent as usize].no;
                     writeln!(out, "{kind} {} of extent {no}", lane_name(usize::from(lane)))?;
                 }
+                What::QuietRows(table, number) => {
+                    writeln!(out, "{} of silence {number}", String::from_utf8_lossy(table.kind()))?;
+                }
+                What::Repeated(Pattern::QuietSize) => writeln!(out, "stsz of silence")?,
+                What::Repeated(Pattern::Quiet) => writeln!(out, "silence")?,
                 What::Media(extent) => {
                     writeln!(out, "media of extent {}", self.layout.extents[extent as usize].no)?
                 }

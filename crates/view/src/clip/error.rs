@@ -25,12 +25,22 @@ pub enum PlanError {
         /// Where the readable media ends now.
         available: WallTime,
     },
-    /// More media than one file may hold.
+    /// More than one file may hold.
     #[error(
-        "the range holds {seconds} s of media; one MP4 holds at most {limit_s} s: use .m3u8 or shorter ranges"
+        "the file would last {seconds} s; one MP4 lasts at most {limit_s} s: use .m3u8 or shorter ranges"
     )]
     TooLong {
-        /// Media in the range, in seconds.
+        /// How long it would be, in seconds.
+        seconds: i64,
+        /// The limit, in seconds.
+        limit_s: i64,
+    },
+    /// A gap longer than a picture can be held.
+    #[error(
+        "a gap of {seconds} s; gaps=hold reaches over at most {limit_s} s: use gaps=collapse or shorter ranges"
+    )]
+    GapTooLong {
+        /// How long it is, in seconds.
         seconds: i64,
         /// The limit, in seconds.
         limit_s: i64,
@@ -43,6 +53,12 @@ pub enum PlanError {
         /// The limit.
         limit: usize,
     },
+    /// More files than one archive may hold.
+    #[error("the configuration changes more than {limit} times in the range: use shorter ranges")]
+    TooManyFiles {
+        /// The limit.
+        limit: usize,
+    },
     /// There are gaps and the caller asked to fail on them.
     #[error("{} gap(s) in the range and gaps=fail", .gaps.len())]
     Gaps {
@@ -50,7 +66,9 @@ pub enum PlanError {
         gaps: Vec<ClipGap>,
     },
     /// The codec changes in a way that one MP4 cannot carry.
-    #[error("{what} changes inside the range; cut it at that instant")]
+    #[error(
+        "{what} changes inside the range, which one MP4 cannot carry: add epochs=split for a ZIP of one MP4 per configuration, or cut the range at that instant"
+    )]
     EpochConflict {
         /// Where the other configuration begins.
         at: WallTime,

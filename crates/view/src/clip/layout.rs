@@ -7,8 +7,9 @@ use tape::ExtentIndex;
 
 use super::boxes::{Node, ftyp, mdat_header, moov};
 use super::error::PlanError;
+use super::silence::Silence;
 use super::tables::{Context, Table, rows, stretches};
-use super::take::{ExtentTake, LANES, Take, VIDEO, lane};
+use super::take::{AUDIO, ExtentTake, LANES, Take, VIDEO, lane};
 
 /// The edit of a track; durations in ticks of the movie, `media_time` in ticks of the track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +20,22 @@ pub(super) struct Edit {
     pub(super) media_time: i64,
 }
 
+/// Where players learn how wide a pixel is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aspect {
+    /// From the file.
+    Stated,
+    /// From the parameter sets: it changes, and what a file states wins over them in FFmpeg and GStreamer.
+    InBand,
+}
+
 /// A track of the file.
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
     /// The first configuration.
     pub(super) config: TrackConfig,
+    /// Whether all configurations have one pixel aspect.
+    pub(super) aspect: Aspect,
     /// Per configuration, what is put before its key frames. Empty where one configuration serves all.
     pub(super) in_band: Vec<Bytes>,
     pub(super) edit: Edit,
@@ -40,8 +52,12 @@ pub(super) struct Lane {
     pub(super) composition: bool,
     /// `roll_distance` of audio.
     pub(super) roll: i16,
-    /// Rows of all extents, by table.
+    /// Rows of all extents and silences, by table.
     pub(super) totals: [u32; 6],
+    /// Silence between the extents, in order.
+    pub(super) silences: Vec<Silence>,
+    /// Each of its frames.
+    pub(super) silent: Bytes,
 }
 
 impl Lane {
@@ -70,6 +86,19 @@ pub(super) enum What {
     Rows(Table, u8, u32),
     /// Media of an extent.
     Media(u32),
+    /// Rows of a table for a silence, which are few.
+    QuietRows(Table, u32),
+    /// A pattern over and over.
+    Repeated(Pattern),
+}
+
+/// What is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pattern {
+    /// The size of a silent frame, as a row of `stsz`.
+    QuietSize,
+    /// A silent frame.
+    Quiet,
 }
 
 /// A stretch of the file.
@@ -94,16 +123,12 @@ pub(super) struct Layout {
 impl Layout {
     /// Lays out a file of these tracks and extents.
     pub(super) fn new(
-        lanes: [Option<Lane>; LANES],
+        mut lanes: [Option<Lane>; LANES],
         mut extents: Vec<ExtentTake>,
         start: WallTime,
         duration: u64,
     ) -> Result<Self, PlanError> {
-        let mut payload = 0;
-        for extent in &mut extents {
-            extent.data = payload;
-            payload += extent.lanes.iter().flatten().map(|t| t.bytes).sum::<u64>();
-        }
+        let payload = place_data(&mut lanes, &mut extents);
         let mut builder =
             Builder { extents: &extents, lanes: &lanes, fixed: Vec::new(), slices: Vec::new(), at: 0 };
         let mut pending = BytesMut::new();
@@ -112,9 +137,17 @@ impl Layout {
         pending.extend_from_slice(&mdat_header(payload));
         builder.flush(&mut pending);
         let media = builder.at;
+        let sound = lanes[AUDIO].as_ref();
+        let mut quiet = sound.map_or(&[][..], |l| &l.silences).iter().peekable();
+        let unit = sound.map_or(0, |l| l.silent.len() as u64);
         for (number, extent) in (0u32..).zip(&extents) {
-            let len = extent.lanes.iter().flatten().map(|t| t.bytes).sum();
-            builder.push(len, What::Media(number));
+            while let Some(silence) = quiet.next_if(|s| s.before <= number) {
+                builder.push(unit * u64::from(silence.count), What::Repeated(Pattern::Quiet));
+            }
+            builder.push(extent.bytes(), What::Media(number));
+        }
+        for silence in quiet {
+            builder.push(unit * u64::from(silence.count), What::Repeated(Pattern::Quiet));
         }
         let Builder { fixed, slices, .. } = builder;
         Ok(Self { lanes, extents, fixed, slices, media })
@@ -149,6 +182,31 @@ impl Layout {
         (out.len() == len).then(|| out.freeze())
     }
 
+    /// The rows of a table for a silence, but for `stsz`.
+    pub(super) fn quiet_rows(&self, table: Table, number: u32) -> Option<Bytes> {
+        let silence = self.lanes[AUDIO].as_ref()?.silences.get(number as usize)?;
+        let mut out = BytesMut::new();
+        match table {
+            Table::Stts => silence.durations().iter().flatten().for_each(|v| out.put_u32(*v)),
+            Table::Stsc => [silence.chunk + 1, silence.count, 1].iter().for_each(|v| out.put_u32(*v)),
+            Table::Co64 => out.put_u64(self.media + silence.data),
+            Table::Ctts | Table::Stss | Table::Stsz => return None,
+        }
+        Some(out.freeze())
+    }
+
+    /// What is repeated.
+    pub(super) fn pattern(&self, pattern: Pattern) -> Option<Bytes> {
+        let silent = &self.lanes[AUDIO].as_ref()?.silent;
+        Some(match pattern {
+            Pattern::Quiet => silent.clone(),
+            Pattern::QuietSize => {
+                let size = u32::try_from(silent.len()).ok()?;
+                Bytes::copy_from_slice(&size.to_be_bytes())
+            }
+        })
+    }
+
     fn chunk_offsets(&self, index: &ExtentIndex, extent: &ExtentTake, number: usize, out: &mut BytesMut) {
         let mut at = self.media + extent.data;
         for stretch in self.media_of(index, extent) {
@@ -173,6 +231,31 @@ impl Layout {
         };
         stretches(index, extent, prefix)
     }
+}
+
+/// Gives extents and silences their places behind the header of `mdat`; the bytes of all.
+fn place_data(lanes: &mut [Option<Lane>; LANES], extents: &mut [ExtentTake]) -> u64 {
+    let (mut payload, mut none) = (0, Vec::new());
+    let (quiet, unit) = match &mut lanes[AUDIO] {
+        Some(lane) => (&mut lane.silences, lane.silent.len() as u64),
+        None => (&mut none, 0),
+    };
+    let mut quiet = quiet.iter_mut().peekable();
+    let place = |silence: &mut Silence, payload: &mut u64| {
+        silence.data = *payload;
+        *payload += unit * u64::from(silence.count);
+    };
+    for (number, extent) in (0u32..).zip(extents) {
+        while let Some(silence) = quiet.next_if(|s| s.before <= number) {
+            place(silence, &mut payload);
+        }
+        extent.data = payload;
+        payload += extent.bytes();
+    }
+    for silence in quiet {
+        place(silence, &mut payload);
+    }
+    payload
 }
 
 struct Builder<'a> {
@@ -208,15 +291,36 @@ impl Builder<'_> {
             }
             Node::Rows(table, lane) => {
                 self.flush(pending);
-                for (number, extent) in (0u32..).zip(self.extents) {
-                    if let Some(take) = &extent.lanes[*lane] {
-                        let len = table.row_len() * u64::from(table.rows(take));
-                        self.push(len, What::Rows(*table, u8::try_from(*lane).unwrap_or(u8::MAX), number));
-                    }
-                }
+                self.rows(*table, *lane);
             }
         }
         Ok(())
+    }
+
+    /// The rows of a table, extent by extent with silence between them.
+    fn rows(&mut self, table: Table, lane: usize) {
+        let silences = self.lanes[lane].as_ref().map_or(&[][..], |l| &l.silences);
+        let mut quiet = (0u32..).zip(silences).peekable();
+        for (number, extent) in (0u32..).zip(self.extents) {
+            while let Some((n, silence)) = quiet.next_if(|(_, s)| s.before <= number) {
+                self.quiet_rows(table, n, silence);
+            }
+            if let Some(take) = &extent.lanes[lane] {
+                let len = table.row_len() * u64::from(table.rows(take));
+                self.push(len, What::Rows(table, u8::try_from(lane).unwrap_or(u8::MAX), number));
+            }
+        }
+        for (n, silence) in quiet {
+            self.quiet_rows(table, n, silence);
+        }
+    }
+
+    fn quiet_rows(&mut self, table: Table, number: u32, silence: &Silence) {
+        let what = match table {
+            Table::Stsz => What::Repeated(Pattern::QuietSize),
+            _ => What::QuietRows(table, number),
+        };
+        self.push(table.row_len() * u64::from(silence.rows(table)), what);
     }
 
     fn flush(&mut self, pending: &mut BytesMut) {

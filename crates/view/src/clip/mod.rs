@@ -31,7 +31,11 @@
 //! - audio begins one frame early (two with SBR) and the edit hides that, so that it starts to the sample;
 //! - ranges over several runs are concatenated under the one edit. Every later run begins at a key frame,
 //!   both tracks are moved by the same offset, and the last sample of each track before the joint lasts
-//!   until the first one after it.
+//!   until the first one after it;
+//! - where gaps are held, each later run is moved to where the wall clock puts it. The last picture before the gap
+//!   lasts over it (an empty edit in the middle makes FFmpeg and Chromium begin anew), and silent frames fill it for
+//!   the sound, so that players that count samples stay right too. What is missing before the first run is an empty
+//!   edit of both tracks, what is missing behind the last one is held like a gap.
 //!
 //! GStreamer shows nothing of a clip that is not longer than its edit's `media_time`: a single frame, two with
 //! deep reordering, or less than a frame that lasts long just before it where the rate varies. Its sound ends
@@ -43,7 +47,8 @@
 //! begins at such a point; FFmpeg's own copies of these files fail alike.
 //!
 //! With several H.264 configurations the sample entry is `avc3` and each key frame is preceded by its own
-//! parameter sets; players stop at a second sample entry. Other changes of codec are a conflict.
+//! parameter sets; players stop at a second sample entry. Other changes of codec are a conflict, for which `split` makes
+//! one file per set of configurations.
 //!
 //! # How bytes are laid out
 //!
@@ -68,10 +73,13 @@ mod dump;
 mod error;
 mod layout;
 mod pass;
+mod placing;
 mod planner;
 mod reader;
 mod request;
+mod silence;
 mod source;
+mod split;
 mod tables;
 mod take;
 #[cfg(test)]
@@ -81,17 +89,22 @@ mod timing;
 pub use body::{BodyError, ClipBody, Pieces};
 pub use error::PlanError;
 pub use planner::{ClipPlan, plan, plan_spans, spans};
-pub use request::{Accuracy, ClipGap, ClipGapReason, ClipOptions, ClipSpan, ClipSpans, ClipTrack};
+pub use request::{Accuracy, ClipEpoch, ClipGap, ClipGapReason, ClipOptions, ClipSpan, ClipSpans, ClipTrack};
 pub use source::{OwnNeeds, Source};
+pub use split::{SPLIT_FILES_MAX, SplitBody, SplitFile, SplitPlan, plan_split, plan_split_spans};
 
 pub use crate::query::GapPolicy;
 
 /// Part of every ETag. Raised whenever the same plan would give other bytes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Longest clip, in nanoseconds of media: 12 h. Beyond it `moov` alone passes 30 MB, which every player
+/// Longest clip, in nanoseconds, held gaps included: 12 h. Beyond it `moov` alone passes 30 MB, which every player
 /// must hold before the first picture; HLS serves such ranges.
 pub const CLIP_NS_MAX: i64 = 12 * 3600 * 1_000_000_000;
+
+/// Longest gap that one picture is held over: 6 h. FFmpeg reads a sample's duration as a signed number of 32 bits,
+/// which at 90 kHz is 6 h 37 min.
+pub const HOLD_NS_MAX: i64 = 6 * 3600 * 1_000_000_000;
 
 /// Most extents in one plan. 12 h of one-minute extents are 720; the rest is for streams whose
 /// configuration changes often. A plan keeps about 350 bytes per extent, so this bounds it to 3 MiB.

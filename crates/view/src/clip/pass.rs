@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
-use media::{TrackConfig, WallTime};
+use media::TrackConfig;
 use sha2::{Digest, Sha256};
 use tape::{ExtentIndex, ExtentInfo};
 
 use super::counting::{Belongs, Counting};
 use super::cut::RunCut;
 use super::error::PlanError;
-use super::planner::{Chosen, Grids};
+use super::placing::Placing;
+use super::planner::{Chosen, Grids, wall};
 use super::reader::Place;
-use super::request::ClipOptions;
+use super::request::{ClipEpoch, ClipOptions};
 use super::source::Source;
 use super::take::{AUDIO, ExtentTake, Facts, KINDS, LANES, Pick, VIDEO, lane};
 use super::{EXTENTS_MAX, FORMAT_VERSION};
@@ -82,8 +83,7 @@ fn places(cut: &RunCut, lane: usize) -> Option<(Place, Place, i64)> {
 pub(super) struct Pass {
     pub(super) hash: Sha256,
     pub(super) extents: Vec<Counted>,
-    /// Where configurations change.
-    pub(super) epochs: Vec<WallTime>,
+    pub(super) epochs: Vec<ClipEpoch>,
 }
 
 impl Pass {
@@ -91,8 +91,8 @@ impl Pass {
     pub(super) fn new(
         source: &dyn Source,
         chosen: &[Chosen<'_>],
-        options: ClipOptions,
-        start: WallTime,
+        (grids, options): (Grids, ClipOptions),
+        placing: &Placing,
     ) -> Self {
         let mut head = BytesMut::new();
         head.put_slice(b"tapeline clip");
@@ -100,7 +100,12 @@ impl Pass {
         head.put_slice(source.id().0.as_bytes());
         head.put_slice(options.accuracy.as_str().as_bytes());
         head.put_slice(options.gaps.as_str().as_bytes());
-        head.put_i64(start.0);
+        head.put_i64(chosen.first().map_or(0, |first| wall(first, grids, first.cut.start).0));
+        if placing.holds() {
+            head.put_i64(placing.lead);
+            head.put_i64(placing.length);
+            placing.bases.iter().for_each(|base| head.put_i64(*base));
+        }
         for stretch in chosen {
             head.put_u64(stretch.reader.info().id.0);
             head.put_i64(stretch.cut.start);
@@ -122,7 +127,7 @@ impl Pass {
             let index = stretch.reader.index(extent.no)?;
             let take = ExtentTake { no: extent.no, lanes: [None, None], data: 0 };
             let mut counted = Counted { take, facts: [None; LANES], part: [0; LANES] };
-            let mut changed = None;
+            let extents = u32::try_from(self.extents.len()).unwrap_or(u32::MAX);
             for l in [VIDEO, AUDIO] {
                 let (Some(lane), Some(pick)) = (&mut lanes[l], pick(&stretch.cut, l, &index)) else {
                     continue;
@@ -130,16 +135,13 @@ impl Pass {
                 let Some(config) = tracks.iter().find(|t| t.kind() == KINDS[l]) else { continue };
                 let (scale, config) = (lane.scale, lane.config_number(config));
                 let base = grids.master.rescale(base, scale) - grids.master.rescale(stretch.cut.start, scale);
-                let belongs = Belongs { stretch: number, base, config };
+                let belongs = Belongs { stretch: number, base, config, extents };
                 let Some((take, facts)) = lane.take(&index, l, pick, belongs)? else { continue };
-                if self.config_before(l).is_some_and(|before| before != take.config) {
-                    changed = Some(scale.media(facts.first_dts));
-                }
                 counted.part[l] = lane.parts.len() - 1;
                 (counted.take.lanes[l], counted.facts[l]) = (Some(take), Some(facts));
             }
-            self.epochs.extend(changed.map(|at| stretch.reader.info().clock.wall(at)));
             if counted.facts.iter().any(Option::is_some) {
+                self.note_epoch(stretch, grids, &tracks, &counted.facts);
                 self.add_to_hash(extent, &index, &counted.take);
                 self.extents.push(counted);
             }
@@ -147,8 +149,29 @@ impl Pass {
         Ok(())
     }
 
-    fn config_before(&self, l: usize) -> Option<u16> {
-        self.extents.iter().rev().find_map(|e| e.take.lanes[l].as_ref()).map(|t| t.config)
+    /// Notes the configurations of an extent where they are others than before. They hold from its first picture on,
+    /// and the first of all from the clip's beginning.
+    fn note_epoch(
+        &mut self,
+        stretch: &Chosen<'_>,
+        grids: Grids,
+        tracks: &[TrackConfig],
+        facts: &[Option<Facts>; LANES],
+    ) {
+        let tracks: Vec<_> =
+            KINDS.iter().filter_map(|kind| tracks.iter().find(|t| t.kind() == *kind)).cloned().collect();
+        let same = self.epochs.last().is_some_and(|epoch| epoch.tracks == tracks);
+        let first = KINDS.iter().zip(facts).find_map(|(kind, facts)| {
+            let scale = tracks.iter().find(|t| t.kind() == *kind)?.timescale;
+            Some(scale.media(facts.as_ref()?.first_pts))
+        });
+        let start = match first.filter(|_| !self.epochs.is_empty()) {
+            Some(first) => stretch.reader.info().clock.wall(first),
+            None => wall(stretch, grids, stretch.cut.start),
+        };
+        if !same {
+            self.epochs.push(ClipEpoch { start, tracks });
+        }
     }
 
     /// Parts by number and checksum: the same from the ring, from a file and after a restart.

@@ -11,8 +11,9 @@ use super::assemble::{Assembled, assemble};
 use super::cut::{AudioGrid, CutRequest, RunCut, Side, cut};
 use super::error::PlanError;
 use super::layout::Layout;
+use super::placing::{Bounds, Placing};
 use super::reader::Reader;
-use super::request::{ClipGap, ClipGapReason, ClipOptions, ClipSpan, ClipSpans, ClipTrack};
+use super::request::{ClipEpoch, ClipGap, ClipGapReason, ClipOptions, ClipSpan, ClipSpans, ClipTrack};
 use super::source::Source;
 use super::{CLIP_NS_MAX, EXTENTS_MAX, REORDER_NS};
 use crate::query::GapPolicy;
@@ -22,18 +23,18 @@ use crate::query::GapPolicy;
 pub struct ClipPlan {
     /// What was asked for.
     pub requested: Range<WallTime>,
-    /// Wall time of the first frame.
+    /// Wall time of the first frame; where a gap before it is held, of the gap's beginning.
     pub start: WallTime,
     /// Wall time the clip ends at: the first instant that is not in it.
     pub end: WallTime,
-    /// Media in the clip, in nanoseconds. Gaps are not in it.
+    /// How long the file lasts, in nanoseconds. Gaps are in it only where they are held.
     pub duration_ns: i64,
     /// Video, then audio.
     pub tracks: Vec<ClipTrack>,
     /// Stretches of the range without media, in order.
     pub gaps: Vec<ClipGap>,
-    /// Where a decoder configuration begins; the first is the clip's start.
-    pub epochs: Vec<WallTime>,
+    /// Its codec configurations; the first begins with its first frame.
+    pub epochs: Vec<ClipEpoch>,
     /// The snapped range in the tape's terms; [`plan_spans`] gives the same file for it.
     pub spans: ClipSpans,
     /// How it was made.
@@ -77,9 +78,22 @@ impl ClipPlan {
 }
 
 /// A run and the stretch of it that is asked for.
-struct Ask {
-    info: RunInfo,
-    media: Range<MediaTime>,
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) info: RunInfo,
+    pub(super) media: Range<MediaTime>,
+}
+
+impl Ask {
+    /// Whether the run begins later than asked.
+    pub(super) fn begins_late(&self) -> bool {
+        self.media.start < self.info.start && self.media.start != MediaTime::MIN
+    }
+
+    /// Whether the run is over before what was asked is.
+    pub(super) fn ends_early(&self) -> bool {
+        !self.info.live && self.media.end >= self.info.end && self.media.end != MediaTime::MAX
+    }
 }
 
 /// A run and where it is cut.
@@ -109,7 +123,7 @@ pub fn plan(
     options: ClipOptions,
 ) -> Result<ClipPlan, PlanError> {
     let asks = asks_of(source, &range)?;
-    build(source, range, asks, options)
+    build(source, range, asks, options, None)
 }
 
 /// Plans the file of stored spans: the same file as the plan that gave them.
@@ -121,6 +135,16 @@ pub fn plan_spans(
     spans: &ClipSpans,
     options: ClipOptions,
 ) -> Result<ClipPlan, PlanError> {
+    let (asks, range) = asks_of_spans(source, spans)?;
+    let bounds = Bounds { start: spans.start, end: spans.end };
+    build(source, range, asks, options, Some(bounds))
+}
+
+/// The runs of stored spans, and the wall time from the first instant to the last.
+pub(super) fn asks_of_spans(
+    source: &dyn Source,
+    spans: &ClipSpans,
+) -> Result<(Vec<Ask>, Range<WallTime>), PlanError> {
     let asks: Vec<Ask> = spans.spans.iter().flat_map(|span| asks_of_span(source, span)).collect();
     let (Some(first), Some(last)) = (asks.first(), asks.last()) else {
         return Err(PlanError::Outside { tape: source.window() });
@@ -130,7 +154,8 @@ pub fn plan_spans(
         MediaTime::MAX => last.info.clock.wall(last.info.end),
         end => last.info.clock.wall(end),
     };
-    build(source, start..end, asks, options)
+    let range = spans.start.unwrap_or(start)..spans.end.unwrap_or(end);
+    Ok((asks, range))
 }
 
 /// The spans of a range as asked for, not snapped to frames, cut at the tape's edge. Reads no index: this is
@@ -138,9 +163,14 @@ pub fn plan_spans(
 ///
 /// # Errors
 /// [`PlanError::EmptyRange`], [`PlanError::Outside`], [`PlanError::TooLong`].
-pub fn spans(source: &dyn Source, range: Range<WallTime>) -> Result<ClipSpans, PlanError> {
+pub fn spans(source: &dyn Source, range: Range<WallTime>, gaps: GapPolicy) -> Result<ClipSpans, PlanError> {
     let edge = source.edge();
-    let spans = asks_of(source, &range)?.into_iter().map(|Ask { info, media }| {
+    let asks = asks_of(source, &range)?;
+    let late = asks.first().is_some_and(Ask::begins_late);
+    let early = asks.last().is_some_and(Ask::ends_early);
+    let held = |outside: bool, at| Some(at).filter(|_| outside && gaps == GapPolicy::Hold);
+    let (start, end) = (held(late, range.start), held(early, range.end));
+    let spans = asks.into_iter().map(|Ask { info, media }| {
         let end = match edge {
             Some((run, at, _)) if run == info.id && info.live => media.end.min(at),
             _ if info.live || media.end < info.end => media.end,
@@ -150,10 +180,13 @@ pub fn spans(source: &dyn Source, range: Range<WallTime>) -> Result<ClipSpans, P
         ClipSpan { run: info.id, start, end }
     });
     let spans: Vec<_> = spans.filter(|s| s.start < s.end).collect();
-    if spans.is_empty() { Err(PlanError::Outside { tape: source.window() }) } else { Ok(ClipSpans { spans }) }
+    if spans.is_empty() {
+        return Err(PlanError::Outside { tape: source.window() });
+    }
+    Ok(ClipSpans { spans, start, end })
 }
 
-fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Vec<Ask>, PlanError> {
+pub(super) fn asks_of(source: &dyn Source, range: &Range<WallTime>) -> Result<Vec<Ask>, PlanError> {
     if range.start >= range.end {
         return Err(PlanError::EmptyRange);
     }
@@ -183,7 +216,7 @@ fn check_length(asks: &[Ask]) -> Result<(), PlanError> {
     within_limit(asks.iter().map(length).fold(0, i64::saturating_add))
 }
 
-fn within_limit(ns: i64) -> Result<(), PlanError> {
+pub(super) fn within_limit(ns: i64) -> Result<(), PlanError> {
     if ns > CLIP_NS_MAX {
         let second = 1_000_000_000;
         return Err(PlanError::TooLong { seconds: ns / second, limit_s: CLIP_NS_MAX / second });
@@ -191,15 +224,14 @@ fn within_limit(ns: i64) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn build(
+/// `bounds` are those of stored spans; those of a range follow from it.
+pub(super) fn build(
     source: &dyn Source,
     requested: Range<WallTime>,
     asks: Vec<Ask>,
     options: ClipOptions,
+    bounds: Option<Bounds>,
 ) -> Result<ClipPlan, PlanError> {
-    if options.gaps == GapPolicy::Hold {
-        return Err(PlanError::NotBuilt("gaps=hold"));
-    }
     check_length(&asks)?;
     let extents = asks.iter().map(|a| a.info.extents.len()).sum();
     if extents > EXTENTS_MAX {
@@ -209,17 +241,28 @@ fn build(
     let grids = grids(source, &asks)?.ok_or_else(outside)?;
     let chosen = choose(source, asks, grids, options)?;
     let (Some(first), Some(last)) = (chosen.first(), chosen.last()) else { return Err(outside()) };
-    let start = wall(first, grids, first.cut.start);
+    let bounds = match options.gaps {
+        GapPolicy::Hold => bounds.unwrap_or_else(|| bounds_of(&requested, first, last)),
+        GapPolicy::Collapse | GapPolicy::Fail => Bounds::default(),
+    };
+    let first_frame = wall(first, grids, first.cut.start);
+    let start = bounds.start.map_or(first_frame, |at| at.min(first_frame));
     let end = wall(last, grids, last.cut.end);
-    let gaps = find_gaps(source, &requested, &chosen, grids);
+    let end = bounds.end.map_or(end, |at| at.max(end));
+    let gaps = find_gaps(source, &requested, &chosen, (grids, bounds));
     if options.gaps == GapPolicy::Fail && !gaps.is_empty() {
         return Err(PlanError::Gaps { gaps });
     }
-    let spans = ClipSpans { spans: chosen.iter().map(|c| span(c, grids)).collect() };
+    let placing = Placing::new(&chosen, grids, options.gaps, bounds)?;
+    let spans = chosen.iter().map(|c| span(c, grids)).collect();
+    let spans = ClipSpans { spans, start: bounds.start, end: bounds.end };
     let needs = chosen.iter().map(|c| need(c, grids)).collect();
-    let duration_ns = spans.spans.iter().map(|s| s.end.since_ns(s.start)).sum();
+    let duration_ns = match options.gaps {
+        GapPolicy::Hold => placing.lasts_ns(grids),
+        _ => spans.spans.iter().map(|s| s.end.since_ns(s.start)).sum(),
+    };
     within_limit(duration_ns)?;
-    let Assembled { layout, epochs, etag } = assemble(source, &chosen, grids, options, start)?;
+    let Assembled { layout, epochs, etag } = assemble(source, &chosen, grids, options, &placing)?;
     let tracks = tracks_of(&layout);
     Ok(ClipPlan {
         requested,
@@ -245,6 +288,14 @@ fn tracks_of(layout: &Layout) -> Vec<ClipTrack> {
         bytes: lane.bytes,
     };
     layout.lanes.iter().flatten().map(track).collect()
+}
+
+/// How far a held clip of a range reaches beyond its first and its last run.
+fn bounds_of(requested: &Range<WallTime>, first: &Chosen<'_>, last: &Chosen<'_>) -> Bounds {
+    Bounds {
+        start: Some(requested.start).filter(|_| first.cut.clipped_start),
+        end: Some(requested.end).filter(|_| last.cut.clipped_end),
+    }
 }
 
 /// Which tracks there are to cut, from the first configuration of each kind in reach of the range.
@@ -306,7 +357,8 @@ fn choose<'a>(
     Ok(chosen)
 }
 
-fn wall(chosen: &Chosen<'_>, grids: Grids, tick: i64) -> WallTime {
+/// Wall time of a tick of the master.
+pub(super) fn wall(chosen: &Chosen<'_>, grids: Grids, tick: i64) -> WallTime {
     chosen.reader.info().clock.wall(grids.master.media(tick))
 }
 
@@ -326,7 +378,7 @@ fn find_gaps(
     source: &dyn Source,
     requested: &Range<WallTime>,
     chosen: &[Chosen<'_>],
-    grids: Grids,
+    (grids, held): (Grids, Bounds),
 ) -> Vec<ClipGap> {
     let recorded = source.gaps(requested.clone());
     let mut gaps = Vec::new();
@@ -337,20 +389,22 @@ fn find_gaps(
         }
     };
     let bounds = |c: &Chosen<'_>| (wall(c, grids, c.cut.start), wall(c, grids, c.cut.end));
-    if let Some(first) = chosen.first().filter(|c| c.cut.clipped_start && c.media.start != MediaTime::MIN) {
+    let clipped_start = |c: &Chosen<'_>| c.cut.clipped_start && c.media.start != MediaTime::MIN;
+    let clipped_end = |c: &Chosen<'_>| c.cut.clipped_end && c.media.end != MediaTime::MAX;
+    if let Some(first) = chosen.first().filter(|c| held.start.is_some() || clipped_start(c)) {
         push(requested.start..bounds(first).0, ClipGapReason::BeforeTape);
     }
     for pair in chosen.windows(2) {
         push(bounds(&pair[0]).1..bounds(&pair[1]).0, ClipGapReason::Tape(tape::GapReason::Offline));
     }
-    if let Some(last) = chosen.last().filter(|c| c.cut.clipped_end && c.media.end != MediaTime::MAX) {
+    if let Some(last) = chosen.last().filter(|c| held.end.is_some() || clipped_end(c)) {
         push(bounds(last).1..requested.end, ClipGapReason::AfterTape);
     }
     gaps
 }
 
 /// The reason the tape recorded for most of a range.
-fn reason(recorded: &[Gap], range: &Range<WallTime>) -> Option<tape::GapReason> {
+pub(super) fn reason(recorded: &[Gap], range: &Range<WallTime>) -> Option<tape::GapReason> {
     let overlap = |gap: &Gap| gap.end.min(range.end).since_ns(gap.start.max(range.start));
     recorded.iter().filter(|gap| overlap(gap) > 0).max_by_key(|gap| overlap(gap)).map(|gap| gap.reason)
 }

@@ -43,6 +43,12 @@ pub struct ClipOptions {
 pub struct ClipSpans {
     /// One per run, oldest first.
     pub spans: Vec<ClipSpan>,
+    /// Where the file begins if gaps are held and that is before the first span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<WallTime>,
+    /// Where the file ends if gaps are held and that is after the last span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<WallTime>,
 }
 
 /// A half-open stretch of one run.
@@ -89,6 +95,15 @@ impl fmt::Display for ClipGapReason {
             Self::Tape(reason) => reason.fmt(f),
         }
     }
+}
+
+/// A stretch of a clip with one set of codec configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClipEpoch {
+    /// Its first instant.
+    pub start: WallTime,
+    /// Video, then audio.
+    pub tracks: Vec<TrackConfig>,
 }
 
 /// A track of a clip.

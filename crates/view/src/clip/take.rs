@@ -12,7 +12,7 @@ pub(super) const VIDEO: usize = 0;
 /// The sound.
 pub(super) const AUDIO: usize = 1;
 
-const TOO_MANY: PlanError = PlanError::Damaged("more samples than a track may have");
+pub(super) const TOO_MANY: PlanError = PlanError::Damaged("more samples than a track may have");
 
 /// Which samples of a track index are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +98,18 @@ pub(super) struct ExtentTake {
     pub(super) data: u64,
 }
 
+impl ExtentTake {
+    /// Bytes of its samples.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lanes.iter().flatten().map(|t| t.bytes).sum()
+    }
+}
+
 /// What only planning asks of a track's samples in an extent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) first_dts: i64,
+    pub(super) first_pts: i64,
     pub(super) last_dts: i64,
     pub(super) last_duration: u32,
     /// Decode time of the first sample that keeps its own time, and the least offset of such samples.
@@ -118,6 +126,7 @@ impl Facts {
     fn new(first: &Sample) -> Self {
         Self {
             first_dts: first.dts,
+            first_pts: first.pts(),
             last_dts: first.dts,
             last_duration: 0,
             free: None,

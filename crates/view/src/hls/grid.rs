@@ -79,7 +79,7 @@ fn span<'a>(track: &'a TrackIndex, parts: &Range<usize>) -> Option<Span<'a>> {
 }
 
 fn segment(index: &ExtentIndex, parts: Range<usize>, target_s: u32) -> Option<Segment> {
-    let of = |kind| index.tracks.iter().filter(|t| t.kind == kind).find_map(|t| span(t, &parts));
+    let of = |kind| index.tracks.iter().find(|t| t.kind == kind).and_then(|t| span(t, &parts));
     let (video, audio) = (of(TrackKind::Video), of(TrackKind::Audio));
     let main = main_span(video, audio, target_s).or_else(|| of(TrackKind::Data))?;
     let shown = |s: &Sample| (s.pts(), s.pts().saturating_add(i64::from(s.duration)));

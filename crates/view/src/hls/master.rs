@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use media::{CodecConfig, TrackConfig};
+use media::{Picture, TrackConfig};
 use tape::{InitId, Stream};
 
 use super::playlist::{MediaRequest, Playlist};
@@ -125,7 +125,8 @@ fn render(rates: Rates, tracks: &[std::sync::Arc<[TrackConfig]>], uri: &str) -> 
 fn codecs(tracks: &[std::sync::Arc<[TrackConfig]>]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let kind = |codec: &str| codec.split('.').next().unwrap_or(codec).to_owned();
-    for codec in tracks.iter().flat_map(|t| t.iter()).filter_map(|t| t.codec.rfc6381()) {
+    let main = tracks.iter().flat_map(|tracks| TrackConfig::main_ones(tracks));
+    for codec in main.filter_map(|t| t.codec.rfc6381()) {
         if !out.iter().any(|o| kind(o) == kind(&codec)) {
             out.push(codec);
         }
@@ -135,12 +136,7 @@ fn codecs(tracks: &[std::sync::Arc<[TrackConfig]>]) -> Vec<String> {
 
 /// The size a track is shown at: RESOLUTION counts square pixels.
 fn resolution(track: &TrackConfig) -> Option<(u64, u16)> {
-    match &track.codec {
-        CodecConfig::H264 { width, height, sar: (num, den), .. } if *num > 0 && *den > 0 => {
-            let (num, den) = (u64::from(*num), u64::from(*den));
-            Some(((u64::from(*width) * num + den / 2) / den, *height))
-        }
-        CodecConfig::H264 { width, height, .. } => Some((u64::from(*width), *height)),
-        _ => None,
-    }
+    let Picture { width, height, sar: (num, den) } = track.codec.picture()?;
+    let (width, num, den) = (u64::from(width), u64::from(num), u64::from(den));
+    Some((if num > 0 && den > 0 { (width * num + den / 2) / den } else { width }, height))
 }

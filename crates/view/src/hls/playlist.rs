@@ -60,6 +60,10 @@ impl MediaRequest {
             return Err(HlsError::Unsupported { parameter: "clock", value: "capture" });
         }
         let gaps = query.gaps.unwrap_or_default();
+        // What would hold a gap is EXT-X-GAP: FFmpeg fetches its URI all the same, fails, and goes on behind it.
+        if gaps == GapPolicy::Hold {
+            return Err(HlsError::Unsupported { parameter: "gaps", value: gaps.as_str() });
+        }
         let Resolved { start, end, shift_ns, .. } = *times;
         Ok(Self { start, end, shift_ns, gaps, skip: query.hls_skip, clock })
     }

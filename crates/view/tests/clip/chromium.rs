@@ -48,9 +48,32 @@ impl Drop for Browser {
 
 /// Every picture that Chromium shows of each file.
 pub(crate) fn chromium_pictures(files: &[&Path]) -> Vec<Vec<Shown>> {
+    told(files, "")
+        .into_iter()
+        .map(|pictures| pictures.into_iter().map(|(shown, _)| shown).collect())
+        .collect()
+}
+
+/// Every picture that Chromium shows of a file, and how wide and high it is on screen.
+pub(crate) fn chromium_shows(file: &Path) -> Vec<(Shown, (u32, u32))> {
+    told(&[file], "").concat()
+}
+
+/// The pictures that Chromium shows when it seeks to these milliseconds of a file.
+pub(crate) fn chromium_seeks(file: &Path, times_ms: &[i64]) -> Vec<Shown> {
+    let times: Vec<_> = times_ms.iter().map(|ms| format!("{}.{:03}", ms / 1000, ms % 1000)).collect();
+    told(&[file], &format!("&seek={}", times.join(",")))
+        .concat()
+        .into_iter()
+        .map(|(shown, _)| shown)
+        .collect()
+}
+
+/// What the page tells of each file.
+fn told(files: &[&Path], query: &str) -> Vec<Vec<(Shown, (u32, u32))>> {
     let profile = tempfile::tempdir().unwrap();
     let server = Loopback::serve(include_str!("chromium.html"), files);
-    let _browser = Browser::open(profile.path(), &server.url(&format!("/?clips={}", files.len())));
+    let _browser = Browser::open(profile.path(), &server.url(&format!("/?clips={}{query}", files.len())));
     let told = files.iter().enumerate().map(|(number, file)| {
         let (path, said) = server.told(CLIP_MAX);
         assert_eq!(path, format!("/{number}"), "clips are played in order");
@@ -59,8 +82,10 @@ pub(crate) fn chromium_pictures(files: &[&Path]) -> Vec<Vec<Shown>> {
     told.collect()
 }
 
-fn shown(line: &str, file: &Path) -> Shown {
-    let (time, hex) = line.split_once(' ').unwrap();
-    let time: i64 = time.parse().unwrap_or_else(|_| panic!("Chromium, {}: {line}", file.display()));
-    Shown { at_ns: time * 1000, picture: picture(hex) }
+fn shown(line: &str, file: &Path) -> (Shown, (u32, u32)) {
+    let fields: Vec<_> = line.split(' ').collect();
+    let time: i64 = fields[0].parse().unwrap_or_else(|_| panic!("Chromium, {}: {line}", file.display()));
+    let (width, height) = fields[2].split_once('x').unwrap();
+    let size = (width.parse().unwrap(), height.parse().unwrap());
+    (Shown { at_ns: time * 1000, picture: picture(fields[1]) }, size)
 }

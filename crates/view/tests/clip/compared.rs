@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use media::WallTime;
-use view::clip::ClipSpan;
+use view::clip::{ClipSpan, GapPolicy};
 
 use crate::peers::{Shown, Sound};
 use crate::published::RATE;
@@ -16,6 +16,8 @@ const FRAME: usize = 1024;
 const JOINT: usize = FRAME / 2 + 1;
 /// Times are rounded to ticks of 90 kHz, and by players to nanoseconds or microseconds.
 const TICK_NS: i64 = 12_000;
+/// One sample of sound, and the rounding of two times.
+const SAMPLE_NS: i64 = 1_000_000_000 / RATE as i64 + 2;
 /// The longest time between the pictures on both sides of a joint of two runs.
 const STEP_NS_MAX: i64 = 400_000_000;
 
@@ -29,6 +31,7 @@ pub(crate) struct Clip {
     /// The first instant that is not in it.
     pub(crate) end: WallTime,
     pub(crate) spans: Vec<ClipSpan>,
+    pub(crate) gaps: GapPolicy,
     pub(crate) file: PathBuf,
     pub(crate) etag: String,
     /// The beginning of its dump.
@@ -38,7 +41,10 @@ pub(crate) struct Clip {
 impl Clip {
     /// How long it lasts.
     pub(crate) fn lasts_ns(&self) -> i64 {
-        self.spans.iter().map(|span| span.end.since_ns(span.start)).sum()
+        match self.gaps {
+            GapPolicy::Hold => self.end.since_ns(self.start),
+            _ => self.spans.iter().map(|span| span.end.since_ns(span.start)).sum(),
+        }
     }
 
     /// GStreamer shows nothing of a clip that is not longer than the time its edit hides: one of a few frames.
@@ -56,13 +62,20 @@ impl Clip {
         let want = reference.in_range(&self.range);
         let numbers: Vec<_> = shown.iter().map(|shown| reference.number(shown.picture)).collect();
         assert_eq!(numbers, want, "{player}, {what}\n{head}");
-        assert_eq!(shown.first().map(|s| s.at_ns / TICK_NS), Some(0), "{player}, {what}: begins at once");
+        let first = want.first().copied().flatten().map(|first| reference.frames[first].wall);
+        let begins_ns = first.map_or(0, |first| first.since_ns(self.start));
+        let off_ns = shown.first().map(|s| s.at_ns - begins_ns);
+        assert!(
+            off_ns.is_some_and(|ns| ns.abs() < TICK_NS),
+            "{player}, {what}: begins {off_ns:?} off\n{head}"
+        );
         for (pair, numbers) in shown.windows(2).zip(want.windows(2)) {
             let [Some(a), Some(b)] = numbers else { unreachable!("published frames have numbers") };
             let (a, b) = (reference.frames[*a], reference.frames[*b]);
             let step = pair[1].at_ns - pair[0].at_ns;
-            if a.run == b.run {
-                let apart = step - b.media.since_ns(a.media);
+            if a.run == b.run || self.gaps == GapPolicy::Hold {
+                let held_ns = b.wall.since_ns(a.wall);
+                let apart = step - if a.run == b.run { b.media.since_ns(a.media) } else { held_ns };
                 assert!(
                     apart.abs() <= TICK_NS,
                     "{player}, {what}: {apart} ns off at {}\n{head}",
@@ -71,6 +84,41 @@ impl Clip {
             } else {
                 assert!((0..STEP_NS_MAX).contains(&step), "{player}, {what}: {step} ns at the joint\n{head}");
             }
+        }
+    }
+
+    /// Fails unless the sound of every run begins where the wall clock says, to the sample, with nothing but silence
+    /// between; also for players that count samples and read no times. `dither` is how far a player's samples may be
+    /// from FFmpeg's.
+    pub(crate) fn assert_held_sound(&self, player: &str, sound: &Sound, dither: u16, reference: &Reference) {
+        let place = || format!("{player}, {}\n{}", self.what, self.head);
+        let mut silent_from = 0;
+        let counted_from = sound.at_ns(0);
+        for (number, span) in self.spans.iter().enumerate() {
+            let begins_ns = reference.wall(span.run, span.start).since_ns(self.start);
+            let published = reference.sound_from(span.run, span.start);
+            // What follows the joint is decoded with the overlap of the silence before it.
+            let skipped = 2 * FRAME;
+            let near = sound.sample_at(begins_ns + ns(skipped));
+            let found = (near.saturating_sub(2 * FRAME)..near + 2 * FRAME).find_map(|at| {
+                published.iter().find(|p| is_same(&sound.samples[at..], &p[skipped..], dither)).map(|_| at)
+            });
+            let at = found.unwrap_or_else(|| panic!("another sound in run {}: {}", span.run, place()));
+            let off_ns = sound.at_ns(at) - begins_ns - ns(skipped);
+            assert!(off_ns.abs() <= SAMPLE_NS, "{off_ns} ns off in run {}: {}", span.run, place());
+            let counted_ns = counted_from + ns(at) - begins_ns - ns(skipped);
+            assert!(counted_ns.abs() <= ns(JOINT), "{counted_ns} ns off by counting: {}", place());
+            if number > 0 {
+                let silence = &sound.samples[silent_from..at - skipped - FRAME];
+                assert!(
+                    silence.iter().all(|s| s.unsigned_abs() <= dither),
+                    "a noise in the gap: {}",
+                    place()
+                );
+                assert!(silence.len() > FRAME, "no silence: {}", place());
+            }
+            let length = samples(span.end.since_ns(span.start)).min(published[0].len());
+            silent_from = at - skipped + length + 2 * FRAME;
         }
     }
 
@@ -108,6 +156,12 @@ impl Clip {
         let off_ns = sound.at_ns(sound.samples.len()) - ends_ns;
         assert!(off_ns.abs() <= ns(FRAME), "ends {off_ns} ns off: {}", place());
     }
+}
+
+/// Whether some frames of sound are those that were published.
+fn is_same(heard: &[i16], published: &[i16], dither: u16) -> bool {
+    let there = (4 * FRAME).min(heard.len()).min(published.len());
+    there >= FRAME && heard[..there].iter().zip(published).all(|(a, b)| a.abs_diff(*b) <= dither)
 }
 
 /// Whether sound is that which was published; what was published may end up to a frame earlier.

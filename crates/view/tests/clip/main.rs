@@ -4,6 +4,7 @@
 
 mod chromium;
 mod compared;
+mod epochs;
 mod intervals;
 mod loopback;
 mod making;

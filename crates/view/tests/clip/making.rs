@@ -46,6 +46,7 @@ pub(crate) fn write(dir: &Path, what: &str, plan: ClipPlan, stream: &Arc<Stream>
         start: plan.start,
         end: plan.end,
         spans: plan.spans.spans.clone(),
+        gaps: plan.options.gaps,
         file,
         etag: plan.etag().to_owned(),
         head: dump.lines().take_while(|l| !l.ends_with("fixed")).collect::<Vec<_>>().join("\n"),

@@ -46,7 +46,7 @@ impl<'a> Sending<'a> {
         let edge = || stream.edge().unwrap().2;
         let range = edge().plus_ns(-length_ns)..edge();
         let options = ClipOptions::default();
-        let kept = spans(&*stream, range.clone()).unwrap();
+        let kept = spans(&*stream, range.clone(), options.gaps).unwrap();
         let early = plan(&*stream, range.clone(), options);
         assert!(matches!(early, Err(PlanError::NotYet { .. })), "{what}, {range:?}: {early:?}");
         let plan = loop {

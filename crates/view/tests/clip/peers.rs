@@ -58,8 +58,18 @@ impl Sound {
 }
 
 /// What is asked of FFmpeg.
-const PICTURES: &[&str] =
-    &["-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "framehash"];
+const PICTURES: &[&str] = &[
+    "-map",
+    "0:v",
+    "-autoscale",
+    "0",
+    "-fps_mode",
+    "passthrough",
+    "-enc_time_base",
+    "-1",
+    "-f",
+    "framehash",
+];
 const SAMPLES: &[&str] = &["-map", "0:a", "-ac", "1", "-f", "s16le"];
 const SAMPLE_TIMES: &[&str] = &["-map", "0:a", "-ac", "1", "-f", "framehash"];
 
@@ -141,6 +151,25 @@ pub(crate) fn ffmpeg_plays(file: &Path) -> (Vec<Shown>, Sound) {
 pub(crate) fn ffmpeg_pictures(file: &Path) -> Vec<Shown> {
     let [pictures] = ffmpeg_decodes(file, [PICTURES]);
     shown(&pictures)
+}
+
+/// The picture that FFmpeg shows when it seeks to a time.
+pub(crate) fn ffmpeg_seeks(file: &Path, at_ms: i64) -> Picture {
+    let at = format!("{}.{:03}", at_ms / 1000, at_ms % 1000);
+    let input = ["-ss", &at, "-i", file.to_str().unwrap()];
+    let output = ["-map", "0:v", "-autoscale", "0", "-frames:v", "1", "-f", "framehash", "-"];
+    let text = ffmpeg(&[&input[..], &output].concat());
+    hashed(&text).first().map(|(_, _, hex)| picture(hex)).unwrap()
+}
+
+/// Width, height and pixel aspect of each frame that FFmpeg shows of a file.
+pub(crate) fn ffmpeg_sizes(file: &Path) -> Vec<String> {
+    let entries = ["-v", "error", "-select_streams", "v:0", "-show_entries"];
+    let what = ["frame=width,height,sample_aspect_ratio", "-of", "csv=p=0", file.to_str().unwrap()];
+    let said = tool("ffprobe", &[&entries[..], &what].concat());
+    // Side data of a frame are lines of their own, without fields that were asked for.
+    let lines = std::str::from_utf8(&said).unwrap().lines().map(|line| line.trim_end_matches(','));
+    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 /// The sound that FFmpeg plays.

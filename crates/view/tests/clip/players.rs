@@ -2,11 +2,12 @@
 
 use media::{Rap, WallTime};
 use tape::EndReason;
-use view::clip::{Accuracy, ClipOptions};
+use view::clip::{Accuracy, ClipOptions, GapPolicy};
 
+use crate::chromium::chromium_pictures;
 use crate::compared::Clip;
 use crate::making::{planned, write};
-use crate::peers::{ffmpeg_plays, gstreamer_pictures};
+use crate::peers::{ffmpeg_plays, gstreamer_pictures, gstreamer_plays};
 use crate::published::{BEGIN_MS, Encoding, OPEN_GOP, Published, Sent, open_hub, publish, publisher};
 use crate::reference::Reference;
 
@@ -16,6 +17,43 @@ fn assert_plays(clip: &Clip, reference: &Reference) {
     clip.assert_pictures("FFmpeg", &shown, reference);
     clip.assert_sound("FFmpeg", &sound, reference);
     clip.assert_pictures("GStreamer", &gstreamer_pictures(&clip.file), reference);
+}
+
+/// Compares clips whose gaps are held in three players, pictures and the sound behind each gap.
+fn assert_holds(clips: &[Clip], reference: &Reference) {
+    for clip in clips {
+        // GStreamer rounds samples with noise.
+        for (player, dither, (shown, sound)) in
+            [("FFmpeg", 0, ffmpeg_plays(&clip.file)), ("GStreamer", 4, gstreamer_plays(&clip.file))]
+        {
+            clip.assert_pictures(player, &shown, reference);
+            clip.assert_held_sound(player, &sound, dither, reference);
+        }
+    }
+    let files: Vec<_> = clips.iter().map(|clip| &*clip.file).collect();
+    for (clip, shown) in clips.iter().zip(chromium_pictures(&files)) {
+        clip.assert_pictures("Chromium", &shown, reference);
+    }
+}
+
+#[test]
+fn gaps_are_held_for_as_long_as_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = ["first.flv", "second.flv"].map(|n| Published::encode(dir.path(), n, 3, &OPEN_GOP));
+    let hub = open_hub(dir.path());
+    let stream = publish(&hub, &first, 0);
+    publish(&hub, &second, 4_777);
+    let reference = Reference::new(&stream, &[&[Sent::run(&first, 0)], &[Sent::run(&second, 4_777)]]);
+    let options = ClipOptions { gaps: GapPolicy::Hold, ..ClipOptions::default() };
+    let ranges = [(2_300, 5_777), (-1_000, 5_500), (2_222, 8_500)];
+    let clips: Vec<_> = ranges
+        .into_iter()
+        .map(|(from, to)| {
+            let range = WallTime::from_ms(BEGIN_MS + from)..WallTime::from_ms(BEGIN_MS + to);
+            write(dir.path(), &format!("from {from}"), planned(&stream, &range, options), &stream)
+        })
+        .collect();
+    assert_holds(&clips, &reference);
 }
 
 #[test]

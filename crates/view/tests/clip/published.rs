@@ -80,6 +80,57 @@ impl Published {
         Self::read(path)
     }
 
+    /// Files one after the other, each `step_ms` after the one before: what a source sends that changes its encoder
+    /// and goes on. Of each, tags of the next one's time are left out.
+    pub(crate) fn joined(path: PathBuf, files: &[Self], step_ms: u32) -> Self {
+        let mut out = Vec::new();
+        for (number, file) in (0u32..).zip(files) {
+            let bytes = std::fs::read(&file.path).unwrap();
+            // The header and the size of no tag before it.
+            let (head, mut rest) = bytes.split_at(13);
+            out.extend_from_slice(if number == 0 { head } else { &[] });
+            while let [kind, a, b, c, d, e, f, g, ..] = *rest {
+                let length = 11 + u32::from_be_bytes([0, a, b, c]) as usize + 4;
+                let at_ms = u32::from_be_bytes([g, d, e, f]);
+                let [g, d, e, f] = (at_ms + number * step_ms).to_be_bytes();
+                if at_ms < step_ms && (number == 0 || kind != 18) {
+                    out.extend_from_slice(&[kind, a, b, c, d, e, f, g]);
+                    out.extend_from_slice(&rest[8..length]);
+                }
+                rest = &rest[length..];
+            }
+        }
+        std::fs::write(&path, out).unwrap();
+        Self::read(path)
+    }
+
+    /// The same file with its codecs' headers once more before each key frame, as many encoders send them.
+    pub(crate) fn with_headers_again(&self) -> (Self, usize) {
+        let bytes = std::fs::read(&self.path).unwrap();
+        let (head, mut rest) = bytes.split_at(13);
+        let (mut out, mut headers, mut again) = (head.to_vec(), Vec::new(), 0);
+        while let [kind, a, b, c, time @ ..] = rest {
+            let (tag, after) = rest.split_at(11 + u32::from_be_bytes([0, *a, *b, *c]) as usize + 4);
+            match (kind, tag[11], tag[12]) {
+                (8 | 9, _, 0) => headers.push(tag),
+                (9, 0x17, 1) => {
+                    again += 1;
+                    for header in &headers {
+                        out.extend_from_slice(&header[..4]);
+                        out.extend_from_slice(&time[..4]);
+                        out.extend_from_slice(&header[8..]);
+                    }
+                }
+                _ => {}
+            }
+            out.extend_from_slice(tag);
+            rest = after;
+        }
+        let path = self.path.with_extension("again.flv");
+        std::fs::write(&path, out).unwrap();
+        (Self::read(path), again)
+    }
+
     /// Whether it has packets of a track.
     pub(crate) fn carries(&self, track: TrackId) -> bool {
         self.events.iter().any(|event| matches!(event, Ingested::Packet(p) if p.track == track))
@@ -171,6 +222,8 @@ impl<'a> Sent<'a> {
                     let packet = media::Packet { dts: packet.dts + shift, ..packet.clone() };
                     publisher.push(packet, arrival(ms)).unwrap();
                 }
+                // FFmpeg's sound begins a little after its picture, in every file anew.
+                Ingested::AudioStep { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -25,6 +25,7 @@ pub(crate) struct Frame {
 
 /// The sound of a run.
 struct RunSound {
+    clock: tape::WallMap,
     /// Media time of the first sample.
     begins: MediaTime,
     samples: Vec<i16>,
@@ -80,7 +81,7 @@ impl Reference {
         }
         assert_eq!(recorded.len(), 0, "the tape holds no frame that was not published");
         self.extents.push(info.extents.len());
-        self.sounds.insert(info.id, RunSound { begins, samples });
+        self.sounds.insert(info.id, RunSound { clock: info.clock.clone(), begins, samples });
     }
 
     /// Numbers of the frames in a range.
@@ -94,9 +95,14 @@ impl Reference {
         self.numbers.get(&picture).copied()
     }
 
+    /// The wall time of an instant of a run.
+    pub(crate) fn wall(&self, run: RunId, at: MediaTime) -> WallTime {
+        self.sounds[&run].clock.wall(at)
+    }
+
     /// The sound of a run from an instant on. An instant that lies between two samples begins with either.
     pub(crate) fn sound_from(&self, run: RunId, at: MediaTime) -> [&[i16]; 2] {
-        let RunSound { begins, samples } = &self.sounds[&run];
+        let RunSound { begins, samples, .. } = &self.sounds[&run];
         let position = i128::from(at.since_ns(*begins)) * i128::from(RATE);
         // Media times are whole nanoseconds: one that means a sample may lie just below it.
         let floor = (position + i128::from(RATE)).div_euclid(1_000_000_000);

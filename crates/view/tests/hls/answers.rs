@@ -406,8 +406,8 @@ fn the_master_hands_times_and_grants_on() {
         variant(&master(&world, path, query, added)).1.to_owned()
     };
     let (start, end) = (format_wall(at(1_000)), format_wall(at(5_000)));
-    let query = format!("utm=1&start={start}&token=secret&end={end}&gaps=hold&download=1&_HLS_skip=YES");
-    let want = format!("cam1/-/media.m3u8?start={start}&end={end}&gaps=hold");
+    let query = format!("utm=1&start={start}&token=secret&end={end}&gaps=collapse&download=1&_HLS_skip=YES");
+    let want = format!("cam1/-/media.m3u8?start={start}&end={end}&gaps=collapse");
     assert_eq!(uri("/live/cam1.m3u8", &query, None), want);
     assert_eq!(uri("/~g1/live/cam1.m3u8", &query, Some("g2")), want);
     assert_eq!(uri("/live/cam1.m3u8", &query, Some("g2")), format!("../~g2/live/{want}"));
@@ -422,6 +422,7 @@ fn what_is_not_offered_is_said() {
     };
     assert_eq!(unsupported("container=ts"), "container=ts is not available for HLS; leave it out");
     assert_eq!(unsupported("clock=capture"), "clock=capture is not available for HLS; leave it out");
+    assert_eq!(unsupported("gaps=hold"), "gaps=hold is not available for HLS; leave it out");
 }
 
 #[test]

@@ -178,6 +178,14 @@ fn object_type(bits: &mut BitReader<'_>) -> Result<u8, BitError> {
     }
 }
 
+/// `channelConfiguration` (Table 1.19) of a configuration.
+pub(super) fn channel_configuration(asc: &[u8]) -> Result<u8, AscError> {
+    let mut bits = BitReader::new(asc);
+    object_type(&mut bits)?;
+    sample_rate(&mut bits)?;
+    Ok(bits.byte(4)?)
+}
+
 fn sample_rate(bits: &mut BitReader<'_>) -> Result<u32, AscError> {
     let rate = match bits.byte(4)? {
         RATE_ESCAPE => bits.bits(24)?,

@@ -11,6 +11,8 @@
 
 mod adts;
 mod asc;
+mod silence;
 
 pub use adts::{ADTS_HEADER_BYTES_MIN, AdtsHeader};
 pub use asc::{Asc, AscError, Extension};
+pub use silence::silent_access_unit;

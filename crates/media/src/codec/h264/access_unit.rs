@@ -2,11 +2,12 @@
 //! can begin at it. Delimiters, filler, SEI and in-band parameter sets stay in the payload as they came:
 //! the tape keeps what the encoder sent.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use thiserror::Error;
 
-use super::nal::{BadLength, Framing, LengthSize, framing, is_canonical, kind, nal_type, units};
+use super::nal::{kind, nal_type};
 use crate::codec::bits::{BitReader, rbsp};
+use crate::codec::nal::{BadLength, LengthSize, canonical, framing, units};
 use crate::packet::Rap;
 
 /// Largest access unit accepted. Level 5.2 allows about 5 MiB for a coded picture at its minimum
@@ -104,21 +105,9 @@ pub fn access_unit(
     if bytes == 0 {
         return Err(AccessUnitError::Empty);
     }
-    let data =
-        if is_canonical(payload, framing) { payload.clone() } else { rewrite(payload, framing, bytes) };
+    let data = canonical(payload, framing, bytes);
     let rap = slices.rap(flag, || units(payload, framing).any(recovers_at_once));
     Ok(AccessUnit { data, rap, sets })
-}
-
-/// The same NAL units behind 4-byte lengths, `bytes` in all.
-fn rewrite(payload: &[u8], framing: Framing, bytes: usize) -> Bytes {
-    let mut out = BytesMut::with_capacity(bytes);
-    for nal in units(payload, framing) {
-        let length = u32::try_from(nal.len()).expect("a unit is no longer than ACCESS_UNIT_BYTES_MAX");
-        out.put_u32(length);
-        out.put_slice(nal);
-    }
-    out.freeze()
 }
 
 /// What the slices of an access unit are.

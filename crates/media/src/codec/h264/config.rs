@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::nal::{Framing, LengthSize, kind, nal_type, starts_with_code, units};
+use super::nal::{kind, nal_type};
 use super::sps::Sps;
 use crate::codec::bits::{BitError, BitReader, rbsp};
+use crate::codec::nal::{Framing, LengthSize, starts_with_code, trimmed, units};
 use crate::track::CodecConfig;
 
 /// Largest parameter set kept. Real ones are 10 to 100 bytes; full scaling matrices take 1 KiB and a
@@ -267,12 +268,6 @@ fn put_sets(record: &mut Vec<u8>, reserved: u8, max: u8, sets: &BTreeMap<u8, Byt
         record.extend(length.to_be_bytes());
         record.extend_from_slice(set);
     }
-}
-
-/// Without the zero bytes that byte-stream writers leave behind a unit: §7.4.1 forbids a NAL unit to
-/// end in one.
-fn trimmed(nal: &[u8]) -> &[u8] {
-    &nal[..nal.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)]
 }
 
 /// The numbers at the head of a picture parameter set, §7.3.2.2.

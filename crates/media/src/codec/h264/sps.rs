@@ -190,7 +190,7 @@ fn read_size(bits: &mut BitReader<'_>, chroma: &Chroma) -> Result<(u16, u16), H2
 }
 
 /// The sample aspect ratio, the first thing in the VUI (§E.1.1).
-fn read_sar(bits: &mut BitReader<'_>) -> Option<(u16, u16)> {
+pub(in crate::codec) fn read_sar(bits: &mut BitReader<'_>) -> Option<(u16, u16)> {
     let present = bits.bit().ok()? && bits.bit().ok()?;
     if !present {
         return None;

@@ -1,10 +1,11 @@
 //! From a publisher's messages, or a file's tags, to packets on the timeline of a run: the tracks of
 //! [`super::tracks`] under the clocks of [`crate::time`]. What a driver calls, and all it calls.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::enhanced::TRACKS_PER_TAG_MAX;
 use super::error::FlvError;
 use super::tag::{Script, TagKind};
 use super::tracks::{DropReason, Item, Read, Sample, TrackReader};
@@ -12,8 +13,8 @@ use crate::packet::{Packet, Rap};
 use crate::time::{AudioClock, Placed, RUN_ORIGIN, RisingClock, SourceClock, Timescale, VideoClock};
 use crate::track::{CodecConfig, TrackConfig, TrackId};
 
-/// Results that may wait to be polled. One input gives at most five and the held timed data.
-pub const QUEUED_MAX: usize = 64;
+/// Results that may wait to be polled. One input gives at most five a track of it, and the held timed data.
+pub const QUEUED_MAX: usize = 5 * TRACKS_PER_TAG_MAX + DATA_HELD_MAX + 1;
 
 /// Script messages held until the first media says where the run begins. Encoders send one or two.
 pub const DATA_HELD_MAX: usize = 16;
@@ -88,9 +89,15 @@ pub struct Ingest {
 /// The tracks' own clocks, which begin anew with each run.
 #[derive(Debug, Default)]
 struct RunClocks {
-    video: VideoClock,
-    audio: Option<AudioClock>,
+    video: BTreeMap<TrackId, VideoClock>,
+    audio: BTreeMap<TrackId, AudioClock>,
     data: RisingClock,
+}
+
+impl RunClocks {
+    fn lifted(&self) -> u64 {
+        self.video.values().map(VideoClock::lifted).sum::<u64>() + self.data.lifted()
+    }
 }
 
 impl Ingest {
@@ -107,8 +114,14 @@ impl Ingest {
         if self.out.len() > QUEUED_MAX {
             return Err(FlvError::NotPolled);
         }
-        let read = self.reader.input(kind, payload);
-        let Read { track, item } = read.map_err(|cause| FlvError::Tag { kind, timestamp_ms, cause })?;
+        let reads = self.reader.input(kind, payload);
+        for read in reads.map_err(|cause| FlvError::Tag { kind, timestamp_ms, cause })? {
+            self.read(timestamp_ms, read);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, timestamp_ms: u32, Read { track, item }: Read) {
         if let Some(track) = track {
             self.announce(track);
         }
@@ -118,7 +131,6 @@ impl Ingest {
             Some(Item::Dropped { track, reason }) => self.drop_packet(track, reason),
             None => {}
         }
-        Ok(())
     }
 
     /// The next result.
@@ -128,16 +140,16 @@ impl Ingest {
 
     /// What happened so far.
     pub fn counters(&self) -> Counters {
-        let lifted = self.run.video.lifted() + self.run.data.lifted();
-        Counters { lifted: self.counters.lifted + lifted, ..self.counters }
+        Counters { lifted: self.counters.lifted + self.run.lifted(), ..self.counters }
     }
 
     fn announce(&mut self, track: TrackConfig) {
-        if let CodecConfig::Aac { frame_samples, .. } = track.codec {
-            self.run.audio = Some(match &self.run.audio {
-                Some(clock) => clock.changed(track.timescale, frame_samples),
-                None => AudioClock::new(track.timescale, frame_samples),
-            });
+        if let Some(sound) = track.codec.sound() {
+            let clock = match self.run.audio.get(&track.id) {
+                Some(clock) => clock.changed(track.timescale, sound.frame_samples),
+                None => AudioClock::new(track.timescale, sound.frame_samples),
+            };
+            self.run.audio.insert(track.id, clock);
         }
         match self.set.binary_search_by_key(&track.id, |known| known.id) {
             Ok(at) => self.set[at] = track,
@@ -158,31 +170,39 @@ impl Ingest {
         for (timestamp_ms, script) in std::mem::take(&mut self.held) {
             self.data(timestamp_ms, script);
         }
-        let (dts, cts) = match track {
-            TrackId::AUDIO => (self.audio_dts(run_ms), 0),
-            _ => self.run.video.place(run_ms, sample.cts_ms),
+        let (dts, cts) = match self.audio_dts(track, run_ms, sample.lasts) {
+            Some(dts) => (dts, 0),
+            None => {
+                let clock = self.run.video.entry(track).or_default();
+                let (dts, cts) = clock.place(run_ms, sample.cts_ms);
+                (dts, cts.saturating_add(sample.fine_ticks))
+            }
         };
         self.packet(Packet { track, dts, cts, rap: sample.rap, data: sample.data });
     }
 
-    fn audio_dts(&mut self, run_ms: i64) -> i64 {
-        let clock = self.run.audio.as_mut().expect("a sample comes after its track's configuration");
-        let placed = clock.place(run_ms);
+    /// `None` for a track that is not sound: those have their clock from their configuration on.
+    fn audio_dts(&mut self, track: TrackId, run_ms: i64, lasts: Option<u16>) -> Option<i64> {
+        let clock = self.run.audio.get_mut(&track)?;
+        let placed = match lasts {
+            Some(samples) => clock.place_lasting(run_ms, samples),
+            None => clock.place(run_ms),
+        };
         if let Some(samples) = placed.step {
             self.counters.audio_steps += 1;
-            self.out.push_back(Ingested::AudioStep { track: TrackId::AUDIO, samples });
+            self.out.push_back(Ingested::AudioStep { track, samples });
         }
-        placed.dts
+        Some(placed.dts)
     }
 
     fn begin_run(&mut self, track: TrackId, step_ms: i64) {
         self.counters.jumps += 1;
         self.counters.lifted = self.counters().lifted;
-        let audio = self.set.iter().find_map(|track| match track.codec {
-            CodecConfig::Aac { frame_samples, .. } => Some(AudioClock::new(track.timescale, frame_samples)),
-            _ => None,
+        let audio = self.set.iter().filter_map(|track| {
+            let sound = track.codec.sound()?;
+            Some((track.id, AudioClock::new(track.timescale, sound.frame_samples)))
         });
-        self.run = RunClocks { audio, ..RunClocks::default() };
+        self.run = RunClocks { audio: audio.collect(), ..RunClocks::default() };
         self.out.push_back(Ingested::Jump { track, step_ms });
         self.out.push_back(Ingested::Tracks(self.set.clone()));
     }
@@ -424,10 +444,11 @@ mod tests {
     fn errors_say_where_and_leave_the_stream_going() {
         let mut ingest = Ingest::new();
         feed(&mut ingest, &[(Video, 0, video_header())]);
-        let error = ingest.input(Video, 1234, Bytes::from_static(&[0x1c, 0])).unwrap_err().to_string();
+        let error = ingest.input(Video, 1234, Bytes::from_static(&[0x12, 0])).unwrap_err().to_string();
         assert_eq!(
             error,
-            "video tag at 1234 ms: video codec 12 (HEVC) is not supported; publish H.264 video and AAC audio"
+            "video tag at 1234 ms: video codec 2 (Sorenson H.263) is not supported; publish H.264, H.265, AV1 or VP9 \
+             video and AAC, Opus or MP3 audio"
         );
         assert_eq!(feed(&mut ingest, &[(Video, 0, picture(0))]), [P(V, ORIGIN, 0)]);
     }
@@ -446,7 +467,7 @@ mod tests {
             messages in prop::collection::vec((0u8..6, prop_oneof![0u32..3_000, any::<u32>()]), 1..200),
         ) {
             let mut ingest = Ingest::new();
-            let (mut known, mut last) = (Vec::<TrackConfig>::new(), std::collections::BTreeMap::new());
+            let (mut known, mut last) = (Vec::<TrackConfig>::new(), BTreeMap::new());
             for (what, ms) in messages {
                 let (kind, payload) = match what {
                     0 => (Video, video_header()),

@@ -4,7 +4,9 @@
 //! A publisher's messages go through [`Ingest`] alone. A file goes through [`demux::Reader`] first. What a
 //! player is sent comes from [`mux`].
 
+mod codecs;
 pub mod demux;
+pub mod enhanced;
 mod error;
 mod ingest;
 pub mod mux;

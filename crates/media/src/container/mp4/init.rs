@@ -15,8 +15,9 @@ use thiserror::Error;
 use super::EPOCHLESS;
 use super::entry::{EntryFacts, child, read_sample_entry, sample_entry};
 use crate::codec::aac::Asc;
+use crate::codec::{mp3, opus};
 use crate::time::Timescale;
-use crate::track::{CodecConfig, TrackConfig, TrackId, TrackKind};
+use crate::track::{CodecConfig, Picture, TrackConfig, TrackId, TrackKind};
 
 /// The movie's own timescale: divides by every video frame rate in use and holds a year in 42 bits.
 pub const MOVIE_TIMESCALE: NonZeroU32 = NonZeroU32::new(90_000).expect("not zero");
@@ -77,9 +78,18 @@ fn trex(track: &TrackConfig) -> TrexBox {
     TrexBox {
         track_id: u32::from(track.id.0),
         default_sample_description_index: 1,
-        default_sample_duration: 0,
+        default_sample_duration: default_duration(&track.codec),
         default_sample_size: 0,
         default_sample_flags: SampleFlags::empty(),
+    }
+}
+
+/// Every run of samples states its durations, so this one is never needed to play. It keeps what no Opus entry
+/// says: how long its packets are.
+fn default_duration(codec: &CodecConfig) -> u32 {
+    match codec {
+        CodecConfig::Opus { frame_samples, .. } => u32::from(*frame_samples),
+        _ => 0,
     }
 }
 
@@ -129,7 +139,7 @@ pub fn sample_table_free_track(track: &TrackConfig) -> TrakBox {
 
 /// Width and height in square pixels, as `tkhd` wants them (ISO/IEC 14496-12 §8.3.2.3).
 fn display_size(track: &TrackConfig) -> (i16, i16) {
-    let CodecConfig::H264 { width, height, sar, .. } = track.codec else { return (0, 0) };
+    let Some(Picture { width, height, sar }) = track.codec.picture() else { return (0, 0) };
     let wide = u64::from(width) * u64::from(sar.0.max(1)) / u64::from(sar.1.max(1));
     (i16::try_from(wide).unwrap_or(i16::MAX), i16::try_from(height).unwrap_or(i16::MAX))
 }
@@ -191,18 +201,19 @@ pub fn read_init(bytes: &[u8]) -> Result<(Vec<TrackConfig>, usize), InitError> {
 
 fn read_tracks(mut moov: &[u8]) -> Result<Vec<TrackConfig>, InitError> {
     let mut tracks = Vec::new();
+    let mvex = child(moov, b"mvex").unwrap_or_default();
     while let Ok(header) = super::read_box_header(moov) {
         let len = header.len.and_then(|l| usize::try_from(l).ok()).filter(|l| *l <= moov.len());
         let len = len.ok_or(InitError::Missing("the end of a box in moov"))?;
         if &header.kind == b"trak" {
-            tracks.push(read_track(&moov[8..len])?);
+            tracks.push(read_track(&moov[8..len], mvex)?);
         }
         moov = &moov[len..];
     }
     Ok(tracks)
 }
 
-fn read_track(trak: &[u8]) -> Result<TrackConfig, InitError> {
+fn read_track(trak: &[u8], mvex: &[u8]) -> Result<TrackConfig, InitError> {
     let tkhd = child(trak, b"tkhd").ok_or(InitError::Missing("tkhd"))?;
     let mdia = child(trak, b"mdia").ok_or(InitError::Missing("mdia"))?;
     let mdhd = child(mdia, b"mdhd").ok_or(InitError::Missing("mdhd"))?;
@@ -216,16 +227,35 @@ fn read_track(trak: &[u8]) -> Result<TrackConfig, InitError> {
     Ok(TrackConfig {
         id: TrackId(u8::try_from(id).map_err(|_| InitError::Entry(id))?),
         timescale: Timescale::new(hz).ok_or(InitError::Missing("a timescale"))?,
-        codec: codec(facts).map_err(|error| InitError::Codec { track: id, error })?,
+        codec: codec(facts, stated_duration(mvex, id))
+            .map_err(|error| InitError::Codec { track: id, error })?,
     })
 }
 
-fn codec(facts: EntryFacts) -> Result<CodecConfig, String> {
-    Ok(match facts {
-        EntryFacts::Avc { avcc, size: (width, height), sar } => {
-            CodecConfig::H264 { avcc, width, height, sar }
+/// `default_sample_duration` of a track's `trex`, ISO/IEC 14496-12 §8.8.3; 0 where there is none.
+fn stated_duration(mut mvex: &[u8], track_id: u32) -> u32 {
+    while let Ok(header) = super::read_box_header(mvex) {
+        let len = header.len.and_then(|l| usize::try_from(l).ok()).filter(|l| (8..=mvex.len()).contains(l));
+        let Some(len) = len else { return 0 };
+        let body = &mvex[8..len];
+        if &header.kind == b"trex" && be32(body, 4) == Some(track_id) {
+            return be32(body, 12).unwrap_or(0);
         }
+        mvex = &mvex[len..];
+    }
+    0
+}
+
+fn codec(facts: EntryFacts, duration: u32) -> Result<CodecConfig, String> {
+    Ok(match facts {
+        EntryFacts::Pictures(codec) => codec,
         EntryFacts::Aac { asc } => Asc::parse(&asc).map_err(|e| e.to_string())?.codec(),
+        EntryFacts::Mp3 { sample_rate, channels } => mp3::codec(sample_rate, channels),
+        EntryFacts::Opus { dops } => {
+            let header = opus::Header::from_dops(&dops).map_err(|e| e.to_string())?;
+            let samples = u16::try_from(duration).ok().filter(|samples| *samples > 0);
+            header.codec(samples.ok_or("its packets' duration is not stated")?)
+        }
         EntryFacts::Amf0 => CodecConfig::Amf0,
     })
 }
@@ -262,6 +292,22 @@ mod tests {
         let mut longer = bytes.to_vec();
         longer.extend_from_slice(b"moof follows");
         assert_eq!(read_init(&longer).unwrap(), (tracks(), bytes.len()));
+    }
+
+    #[test]
+    fn the_newer_codecs_read_back_too() {
+        let dops = Bytes::from_static(&[0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0, 0, 0]);
+        for (sound, hz) in [
+            (CodecConfig::Opus { dops: dops.clone(), channels: 2, frame_samples: 2880 }, 48_000),
+            (mp3::codec(22_050, 1), 22_050),
+            (mp3::codec(32_000, 2), 32_000),
+        ] {
+            let av1c = Bytes::from_static(&[0x81, 0, 0x0c, 0]);
+            let picture = CodecConfig::Av1 { av1c, width: 640, height: 360 };
+            let track = |id, hz, codec| TrackConfig { id, timescale: Timescale::new(hz).unwrap(), codec };
+            let tracks = [track(TrackId::VIDEO, 90_000, picture), track(TrackId::AUDIO, hz, sound)];
+            assert_eq!(read_init(&init_segment(&tracks)).unwrap().0, tracks);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub mod chunk;
 pub mod client;
+pub mod enhanced;
 mod error;
 pub mod handshake;
 mod link;

@@ -20,10 +20,10 @@ use crate::clip::{
     EXTENTS_MAX, GapPolicy, PlanError, Source, plan, plan_spans, spans,
 };
 
-const WALL: i64 = 1_700_000_000_000_000_000;
-const SECOND: i64 = 1_000_000_000;
+pub(super) const WALL: i64 = 1_700_000_000_000_000_000;
+pub(super) const SECOND: i64 = 1_000_000_000;
 
-fn run(samples: Vec<Made>) -> MadeRun {
+pub(super) fn run(samples: Vec<Made>) -> MadeRun {
     MadeRun {
         wall: WallTime(WALL),
         samples,
@@ -34,18 +34,18 @@ fn run(samples: Vec<Made>) -> MadeRun {
     }
 }
 
-fn tape(runs: impl IntoIterator<Item = MadeRun>) -> Arc<MadeTape> {
+pub(super) fn tape(runs: impl IntoIterator<Item = MadeRun>) -> Arc<MadeTape> {
     let mut tape = MadeTape::default();
     runs.into_iter().for_each(|run| tape.record(run));
     Arc::new(tape)
 }
 
 /// `seconds` of plain pictures and sound.
-fn plain(seconds: usize) -> Vec<Made> {
+pub(super) fn plain(seconds: usize) -> Vec<Made> {
     [Pictures::plain(seconds * 25).samples(), sound(seconds * 48_000 / 1024, 0)].concat()
 }
 
-fn range(from_ms: i64, to_ms: i64) -> Range<WallTime> {
+pub(super) fn range(from_ms: i64, to_ms: i64) -> Range<WallTime> {
     WallTime(WALL + from_ms * 1_000_000)..WallTime(WALL + to_ms * 1_000_000)
 }
 
@@ -182,7 +182,9 @@ fn several_h264_configurations_travel_with_their_key_frames() {
     let both = |variant| vec![video_config(variant), audio_config(2)];
     let tape = changing(vec![(0, both(1)), (2, both(2)), (3, both(1))]);
     let plan = made(&tape, range(500, 7900));
-    assert_eq!(plan.epochs, [500 + 20, 4000, 6000].map(|ms| range(ms, 0).start));
+    let told: Vec<_> = plan.epochs.iter().map(|epoch| (epoch.start, epoch.tracks.clone())).collect();
+    let at = |ms, variant| (range(ms, 0).start, both(variant));
+    assert_eq!(told, [at(500 + 20, 1), at(4000, 2), at(6000, 1)]);
     let file = file(&tape, plan);
     let track = file.track(VIDEO).unwrap();
     assert_eq!(&track.entry, b"avc3");
@@ -252,10 +254,53 @@ fn gaps_are_told_with_their_reasons() {
         other => panic!("{other:?}"),
     }
     assert!(super::super::plan(&*tape, range(1000, 3000), with(GapPolicy::Fail)).unwrap().gaps.is_empty());
-    assert!(matches!(
-        super::super::plan(&*tape, range(1000, 3000), with(GapPolicy::Hold)),
-        Err(PlanError::NotBuilt("gaps=hold"))
-    ));
+}
+
+#[test]
+fn a_held_range_lasts_as_long_as_it_was_asked_for() {
+    let tape = two_runs();
+    let held = |range| plan(&*tape, range, with(GapPolicy::Hold)).unwrap();
+    let plan = held(range(-1000, 20_000));
+    assert_eq!((plan.start, plan.end), (range(-1000, 0).start, range(20_000, 0).start));
+    assert_eq!((plan.duration_ns, plan.gaps.len()), (21 * SECOND, 3));
+    let stored = spans(&*tape, range(-1000, 20_000), GapPolicy::Hold).unwrap();
+    assert_eq!((stored.start, stored.end), (plan.spans.start, plan.spans.end));
+    let again = plan_spans(&*tape, &stored, with(GapPolicy::Hold)).unwrap();
+    assert_eq!((again.etag(), &again.gaps), (plan.etag(), &plan.gaps));
+    let read = file(&tape, plan);
+    for kind in [VIDEO, AUDIO] {
+        let track = read.track(kind).unwrap();
+        assert_eq!((track.empty, track.duration), (90_000, 20 * 90_000), "{kind:?}");
+    }
+    // Nothing to hold: the same file but for its tag, which tells what was asked.
+    let whole = [GapPolicy::Hold, GapPolicy::Collapse]
+        .map(|g| super::super::plan(&*tape, range(1000, 3000), with(g)).unwrap());
+    assert_ne!(whole[0].etag(), whole[1].etag());
+    let [a, b] = whole.map(|plan| file(&tape, plan).bytes);
+    assert!(a == b);
+}
+
+#[test]
+fn what_cannot_be_held_is_said() {
+    let late = MadeRun { wall: WallTime(WALL + 7 * 3600 * SECOND), ..run(plain(4)) };
+    let far = tape([run(plain(4)), late]);
+    match plan(&*far, range(0, 7 * 3_600_000 + 3000), with(GapPolicy::Hold)) {
+        Err(PlanError::GapTooLong { seconds: 25_196, limit_s: 21_600 }) => {}
+        other => panic!("{other:?}"),
+    }
+    let mut sbr = audio_config(5);
+    if let media::CodecConfig::Aac { asc, .. } = &mut sbr.codec {
+        *asc = bytes::Bytes::from_static(&[0x2b, 0x09, 0x88, 0x00]);
+    }
+    let sbr = |wall| MadeRun {
+        tracks: vec![(0, vec![video_config(0), sbr.clone()])],
+        wall: WallTime(wall),
+        ..run(plain(4))
+    };
+    let tape = tape([sbr(WALL), sbr(WALL + 10 * SECOND)]);
+    let held = |range| plan(&*tape, range, with(GapPolicy::Hold));
+    assert!(matches!(held(range(0, 12_000)), Err(PlanError::NotBuilt(what)) if what.contains("AAC-LC")));
+    assert!(held(range(0, 3000)).is_ok(), "nothing to be silent in");
 }
 
 #[test]
@@ -327,7 +372,7 @@ fn a_stalled_picture_does_not_hold_the_end_back_for_ever() {
 #[test]
 fn an_open_end_is_the_newest_boundary_that_is_fixed() {
     let whole = ClipSpan { run: tape::RunId(0), start: MediaTime::MIN, end: MediaTime::MAX };
-    let whole = ClipSpans { spans: vec![whole] };
+    let whole = ClipSpans { spans: vec![whole], ..ClipSpans::default() };
     let plan = plan_spans(&*live(6, 4030), &whole, ClipOptions::default()).unwrap();
     assert_eq!((plan.start, plan.end), (range(0, 0).start, range(4000, 0).start));
     assert!(plan.gaps.is_empty());
@@ -338,13 +383,16 @@ fn an_open_end_is_the_newest_boundary_that_is_fixed() {
 #[test]
 fn spans_of_a_range_reach_the_edge_and_plan_to_the_same_clip() {
     let tape = live(6, 4001);
-    let unsnapped = spans(&*tape, range(1010, 9000)).unwrap();
+    let unsnapped = spans(&*tape, range(1010, 9000), GapPolicy::Collapse).unwrap();
     assert_eq!(unsnapped.spans[0].end, MediaTime(RUN_START_NS + 4001 * 1_000_000));
     assert!(matches!(plan_spans(&*tape, &unsnapped, ClipOptions::default()), Err(PlanError::NotYet { .. })));
-    let unsnapped = spans(&*tape, range(1010, 3210)).unwrap();
+    let unsnapped = spans(&*tape, range(1010, 3210), GapPolicy::Collapse).unwrap();
     let from_spans = plan_spans(&*tape, &unsnapped, ClipOptions::default()).unwrap();
     assert_eq!(from_spans.etag(), made(&tape, range(1010, 3210)).etag());
-    assert!(matches!(spans(&*tape, range(-9000, -8000)), Err(PlanError::Outside { .. })));
+    assert!(matches!(
+        spans(&*tape, range(-9000, -8000), GapPolicy::Collapse),
+        Err(PlanError::Outside { .. })
+    ));
 }
 
 #[test]
@@ -433,6 +481,7 @@ fn a_plan_at_its_limits_is_small() {
 fn spans_and_gaps_are_stored_as_plain_json() {
     let spans = ClipSpans {
         spans: vec![ClipSpan { run: tape::RunId(3), start: MediaTime(-5), end: MediaTime::MAX }],
+        ..ClipSpans::default()
     };
     let json = serde_json::to_string(&spans).unwrap();
     assert_eq!(json, r#"{"spans":[{"run":3,"start":-5,"end":9223372036854775807}]}"#);

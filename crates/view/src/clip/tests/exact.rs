@@ -13,7 +13,7 @@ use super::made::{
 };
 use super::parsed::{File, Track, bytes};
 use super::source::{Pictures, sound};
-use crate::clip::{ClipBody, ClipOptions, ClipPlan, PlanError, Source, plan, plan_spans};
+use crate::clip::{ClipBody, ClipOptions, ClipPlan, GapPolicy, PlanError, Source, plan, plan_spans};
 
 /// A frame: its run and its pts.
 type Frame = (u64, i64);
@@ -141,6 +141,71 @@ fn assert_sound(tape: &MadeTape, plan: &ClipPlan, file: &File) {
     }
 }
 
+/// With gaps held, everything is shown and heard where the wall clock was.
+fn check_held(tape: MadeTape, range: Range<WallTime>) {
+    let tape = Arc::new(tape);
+    let source: Arc<dyn Source> = tape.clone();
+    let want = wanted(&tape, &range);
+    let options = ClipOptions { gaps: GapPolicy::Hold, ..ClipOptions::default() };
+    let made = match plan(&*source, range.clone(), options) {
+        Ok(made) => made,
+        Err(PlanError::Outside { .. }) if want.is_empty() => return,
+        Err(error) => panic!("{error:?} for {want:?}"),
+    };
+    let again =
+        plan_spans(&*source, &made.spans, made.options).unwrap_or_else(|e| panic!("{e:?} {}", made.dump()));
+    assert_eq!((again.etag(), again.gaps.len()), (made.etag(), made.gaps.len()), "{}", made.dump());
+    assert!(made.end.since_ns(made.start).abs_diff(made.duration_ns) <= 2 * TICK_NS, "{}", made.dump());
+    let file = File::new(again, source);
+    let duration = Timescale::VIDEO.media(i64::try_from(file.duration).unwrap()).0;
+    assert!(duration.abs_diff(made.duration_ns) <= 2 * TICK_NS, "{duration} ns\n{}", made.dump());
+    if let Some(track) = file.track(VIDEO) {
+        assert_track_is_sound(track);
+        let shown = shown(&tape, &file, track);
+        assert_eq!(shown.iter().map(|(frame, _)| *frame).collect::<Vec<_>>(), want, "{}", made.dump());
+        for ((run, pts), at) in shown {
+            let clock = &tape.runs[usize::try_from(run).unwrap()].clock;
+            let wall = clock.wall(Timescale::VIDEO.media(pts)).since_ns(made.start);
+            let off = Timescale::VIDEO.media(at).0 - wall;
+            assert!(off.unsigned_abs() <= 2 * TICK_NS, "{off} ns off at {at}\n{}", made.dump());
+        }
+        assert!(
+            track.empty + track.duration + 1 >= file.duration || made.spans.end.is_none(),
+            "held to the end"
+        );
+    }
+    if let Some(track) = file.track(AUDIO) {
+        assert_held_sound(&tape, &made, &file, track);
+    }
+}
+
+/// Two roundings of a tick of 90 kHz.
+const TICK_NS: u64 = 11_112;
+
+/// Silence stands wherever no sound was recorded, and sound is where it was, to the sample.
+fn assert_held_sound(tape: &MadeTape, plan: &ClipPlan, file: &File, track: &Track) {
+    assert_track_is_sound(track);
+    let scale = scale(AUDIO);
+    let empty = Timescale::VIDEO.rescale(i64::try_from(track.empty).unwrap(), scale);
+    let silent = media::codec::aac::silent_access_unit(&[0x11, 0x88]).unwrap();
+    let (mut counted, mut first) = (0, None);
+    for s in &track.samples {
+        let at = s.pts - track.media_time + empty;
+        let off = at - *first.get_or_insert(at) - counted;
+        assert!(off.abs() <= FRAME + 64, "{off} samples off by counting, at {at}\n{}", plan.dump());
+        counted += FRAME;
+        if file.data(s) == silent {
+            continue;
+        }
+        let (run, _, dts) = identify(file.data(s));
+        let clock = &tape.runs[usize::try_from(run).unwrap()].clock;
+        let wall = clock.wall(scale.media(dts)).since_ns(plan.start);
+        let off = scale.media(at).0 - wall;
+        // A sample, and two roundings of pictures' ticks.
+        assert!(off.abs() <= 20_834 + 23_000, "sound {dts} of run {run} is {off} ns off\n{}", plan.dump());
+    }
+}
+
 /// Plans a range, reads the file and compares everything.
 fn check(tape: MadeTape, range: Range<WallTime>, cuts: &[Range<u64>]) {
     let tape = Arc::new(tape);
@@ -192,6 +257,19 @@ fn run() -> impl Strategy<Value = Run> {
     (pictures(), sounds, 100_000_000i64..900_000_000, 700_000_000i64..4_000_000_000)
 }
 
+/// Runs one after the other, so far apart.
+fn recorded(runs: Vec<Run>, gap_ns: i64) -> MadeTape {
+    let mut tape = MadeTape::default();
+    let mut wall = 1_700_000_000_000_000_000;
+    for (pictures, (frames, offset), part_ns, extent_ns) in runs {
+        let samples = [pictures.samples(), sound(frames, offset)].concat();
+        let tracks = vec![(0, vec![video_config(0), audio_config(2)])];
+        tape.record(MadeRun { wall: WallTime(wall), samples, part_ns, extent_ns, tracks, live: None });
+        wall = tape.runs.last().unwrap().wall_end().0 + gap_ns;
+    }
+    tape
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -202,17 +280,21 @@ proptest! {
         length in 1i64..15_000_000_000,
         cuts in prop::collection::vec((any::<u64>(), any::<u64>()), 8),
     ) {
-        let mut tape = MadeTape::default();
-        let mut wall = 1_700_000_000_000_000_000;
-        for (pictures, (frames, offset), part_ns, extent_ns) in runs {
-            let samples = [pictures.samples(), sound(frames, offset)].concat();
-            let tracks = vec![(0, vec![video_config(0), audio_config(2)])];
-            tape.record(MadeRun { wall: WallTime(wall), samples, part_ns, extent_ns, tracks, live: None });
-            wall = tape.runs.last().unwrap().wall_end().0 + 1_234_567_891;
-        }
+        let tape = recorded(runs, 1_234_567_891);
         let start = WallTime(1_700_000_000_000_000_000 + start);
         let cuts: Vec<_> = cuts.into_iter().map(|(a, b)| a..b).collect();
         check(tape, start..start.plus_ns(length), &cuts);
+    }
+
+    #[test]
+    fn every_held_gap_keeps_the_wall_clock(
+        runs in prop::collection::vec(run(), 1..4),
+        gap in 1_500_000_000i64..9_000_000_000,
+        start in -2_000_000_000i64..20_000_000_000,
+        length in 1i64..25_000_000_000,
+    ) {
+        let start = WallTime(1_700_000_000_000_000_000 + start);
+        check_held(recorded(runs, gap), start..start.plus_ns(length));
     }
 }
 

@@ -6,3 +6,4 @@ mod exact;
 mod made;
 mod parsed;
 mod source;
+mod split;

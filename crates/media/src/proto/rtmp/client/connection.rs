@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{BUFFER_MS, Config, Event, Role};
 use crate::proto::amf::amf0::{self, Value};
 use crate::proto::rtmp::chunk::{self, Reader};
+use crate::proto::rtmp::enhanced;
 use crate::proto::rtmp::error::{ErrorKind, RtmpError};
 use crate::proto::rtmp::link::{Acknowledger, Wire};
 use crate::proto::rtmp::message::{Command, Message, UserControl};
@@ -50,7 +51,7 @@ impl Connection {
             Role::Publish => PUBLISHER_VERSION,
             Role::Play => PLAYER_VERSION,
         };
-        let properties = Value::object([
+        let properties = [
             ("app", config.location.app.as_str().into()),
             ("type", "nonprivate".into()),
             ("flashVer", version.into()),
@@ -61,7 +62,9 @@ impl Connection {
             ("videoCodecs", 252.0.into()),
             ("videoFunction", 1.0.into()),
             ("objectEncoding", 0.0.into()),
-        ]);
+        ];
+        let properties = properties.into_iter().chain(enhanced::our_properties());
+        let properties = Value::Object(properties.map(|(key, value)| (key.into(), value)).collect());
         wire.command(0, Command::new("connect", transaction::CONNECT, properties, vec![]));
         let mut reader = Reader::new(position);
         // The operator chose this server.

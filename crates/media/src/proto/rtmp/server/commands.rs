@@ -6,6 +6,7 @@ use super::streams::{Reset, State, Wants};
 use super::{Config, Connect, Event, PauseState, Play, PlayStart, Publish, PublishKind, code};
 use crate::proto::amf::Text;
 use crate::proto::amf::amf0::Value;
+use crate::proto::rtmp::enhanced::{self, Announced};
 use crate::proto::rtmp::error::ErrorKind;
 use crate::proto::rtmp::link::{Status, Wire};
 use crate::proto::rtmp::message::{BandwidthLimit, Command, Message, UserControl};
@@ -86,6 +87,7 @@ impl Connection {
             swf_url: lossy("swfUrl"),
             page_url: lossy("pageUrl"),
             object_encoding,
+            announced: Announced::of(command.object.properties().unwrap_or_default()),
             properties: command.object.properties().unwrap_or_default().to_vec(),
         };
         self.app = Some(App { name: app, tc_url, transaction: command.transaction });
@@ -223,18 +225,22 @@ fn accept_connect(command: &Command, object_encoding: f64, config: &Config, wire
     wire.send(&Message::SetPeerBandwidth { bytes: config.window_bytes, limit }, 0);
     wire.set_chunk_size(config.chunk_bytes);
     wire.user_control(UserControl::StreamBegin(0));
-    let properties = Value::object([
-        ("fmsVer", SERVER_VERSION.into()),
-        ("capabilities", CAPABILITIES.into()),
-        ("mode", 1.0.into()),
-    ]);
-    let information = Value::object([
+    let properties =
+        [("fmsVer", SERVER_VERSION.into()), ("capabilities", CAPABILITIES.into()), ("mode", 1.0.into())];
+    let information = [
         ("level", "status".into()),
         ("code", "NetConnection.Connect.Success".into()),
         ("description", "Connection succeeded.".into()),
         ("objectEncoding", object_encoding.into()),
-    ]);
+    ];
+    // The specification leaves open which of the two objects a client looks into.
+    let properties = object(properties.into_iter().chain(enhanced::our_properties()));
+    let information = object(information.into_iter().chain(enhanced::our_properties()));
     wire.command(0, Command::new("_result", command.transaction, properties, vec![information]));
+}
+
+fn object(properties: impl Iterator<Item = (&'static str, Value)>) -> Value {
+    Value::Object(properties.map(|(key, value)| (key.into(), value)).collect())
 }
 
 /// Answers a call that always has an answer.

@@ -11,6 +11,7 @@ pub use streams::{MESSAGE_STREAMS_MAX, NotAsked, NotPlaying};
 
 use bytes::Bytes;
 
+use super::enhanced::Announced;
 use super::handshake::Seed;
 use super::{CHUNK_BYTES_DEFAULT, MediaKind, Target, WINDOW_BYTES_DEFAULT};
 use crate::proto::amf::Text;
@@ -135,6 +136,8 @@ pub struct Connect {
     pub page_url: String,
     /// 0 for AMF0, 3 for AMF3.
     pub object_encoding: f64,
+    /// Which codecs with four characters for a name the peer can be sent.
+    pub announced: Announced,
     /// Everything the peer said, the above included.
     pub properties: Vec<(Text, Value)>,
 }
