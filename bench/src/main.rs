@@ -8,6 +8,7 @@ mod hls;
 mod http;
 mod ingest;
 mod limits;
+mod opening;
 mod server;
 mod tape_of;
 
@@ -39,7 +40,16 @@ enum What {
     Hls,
     /// Processor time of 20 publishers, and REST beside them
     Ingest,
-    /// All of them
+    /// Opening a tape of many days
+    Opening {
+        /// How many streams
+        #[arg(long, default_value_t = 100)]
+        streams: u64,
+        /// How many days of each
+        #[arg(long, default_value_t = 30)]
+        days: u64,
+    },
+    /// All but opening
     All,
     /// What a plain program needs to write the same bytes; started by `ingest`
     #[command(name = SINK, hide = true)]
@@ -50,6 +60,10 @@ fn main() -> Result<()> {
     let Arguments { what, data } = Arguments::parse();
     if let What::Sink { dir, files } = &what {
         return limits::sink(dir, *files);
+    }
+    if let What::Opening { streams, days } = what {
+        std::fs::create_dir_all(&data)?;
+        return opening::run(&data, streams, days);
     }
     ensure!(
         std::path::Path::new(server::BINARY).is_file(),

@@ -17,6 +17,9 @@ const DATABASE_DEADLINE: Duration = Duration::from_secs(1);
 /// volume and at most this.
 const FREE_BYTES_MIN: u64 = 16 << 20;
 
+/// A write or sync that takes longer than this is told: what is recorded meanwhile is not durable.
+const SYNC_LATE: Duration = Duration::from_secs(2);
+
 /// 200 once the tape is open and the API serves it, which is before the listener accepts.
 pub(super) async fn alive() -> Response {
     fine("ok\n")
@@ -30,6 +33,13 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         Err(_) => {
             return not_ready(format!("the catalog has not answered for {} s", DATABASE_DEADLINE.as_secs()));
         }
+    }
+    let disk = app.hub.disk();
+    if disk.busy > SYNC_LATE {
+        return not_ready(format!("the disk has not finished a write for {} s", disk.busy.as_secs()));
+    }
+    if !disk.takes_media {
+        return not_ready("the volume is full and nothing is recorded; free some space".to_owned());
     }
     let data = app.config().data.clone();
     match tokio::task::spawn_blocking(move || rustix::fs::statvfs(&data)).await {

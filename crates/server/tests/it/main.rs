@@ -34,6 +34,7 @@ mod openapi;
 mod origins;
 mod power_cut;
 mod publish;
+mod rebuild;
 mod rest;
 mod restart;
 mod retention;
