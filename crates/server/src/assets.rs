@@ -202,6 +202,24 @@ pub(crate) fn clip_facts(stream: &Stream, plan: &Made) -> Facts {
     facts
 }
 
+/// Notes what was asked for in facts that were found from stored spans: those begin where the tape did, and what was
+/// missing before them is told all the same.
+pub(crate) fn ask_for(facts: &mut Facts, stream: &Stream, requested: Option<Range<WallTime>>) {
+    let Some(requested) = requested else { return };
+    facts.requested = Some(requested.clone());
+    let Some(start) = facts.start.filter(|start| requested.start < *start) else { return };
+    let recorded = stream.gaps(requested.start..start);
+    let overlap = |gap: &&tape::Gap| gap.end.min(start).since_ns(gap.start.max(requested.start));
+    let before_tape = stream.window().is_none_or(|window| requested.start < window.start);
+    let reason = match recorded.iter().max_by_key(overlap) {
+        Some(gap) => gap.reason.to_string(),
+        None if before_tape => clip::ClipGapReason::BeforeTape.to_string(),
+        None => return,
+    };
+    facts.gaps.retain(|gap| gap.end > start);
+    facts.gaps.insert(0, AssetGap { start: requested.start, end: start, reason });
+}
+
 /// A clip whose last part is still open: its spans are fixed, the rest is found once it has closed.
 pub(crate) fn pending_clip(
     stream: &Stream,

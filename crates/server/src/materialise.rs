@@ -83,7 +83,7 @@ async fn write(app: &Arc<App>, stream: &Arc<Stream>, mut asset: Asset) -> Result
     durable(stream, plan.spans()).await?;
     copy(app, stream, tape_id, &plan).await?;
     asset.facts = assets::clip_facts(stream, &plan);
-    asset.facts.requested = requested;
+    assets::ask_for(&mut asset.facts, stream, requested);
     asset.facts.path = Some(Store::name(tape_id));
     asset.updated_at = clock::wall();
     Ok(asset)

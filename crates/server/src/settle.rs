@@ -94,7 +94,8 @@ async fn find(app: &App, stream: &Arc<Stream>, mut asset: Asset) -> Asset {
         Ok(plan) => {
             let path = asset.facts.path.take();
             asset.facts = assets::clip_facts(stream, &plan);
-            (asset.facts.requested, asset.facts.path) = (requested, path);
+            assets::ask_for(&mut asset.facts, stream, requested);
+            asset.facts.path = path;
         }
         Err(problem) => {
             asset.facts.status = AssetStatus::Failed;

@@ -273,7 +273,7 @@ async fn hostile_names_are_refused_in_words_and_make_no_path() {
         let mut publisher = ffmpeg::publish(&beside.server.rtmp_url(name));
         eventually(&format!("{name} is refused"), DEADLINE, async || (!publisher.runs()).then_some(())).await;
     }
-    beside.server.log.wait("publisher refused").await;
+    beside.server.log.wait("refused: ").await;
     let streams = beside.server.json("/api/v1/streams").await;
     assert_eq!(streams["items"].as_array().unwrap().len(), 1, "{streams}");
     let tape: Vec<_> =
