@@ -20,6 +20,7 @@ mod access;
 mod bad_start;
 mod barcode;
 mod clips;
+mod clock_steps;
 mod codecs;
 mod crash;
 mod demo;
