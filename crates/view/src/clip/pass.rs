@@ -66,7 +66,7 @@ fn tracks_of(source: &dyn Source, extent: &ExtentInfo) -> Result<Arc<[TrackConfi
 fn extents_of<'a>(stretch: &'a Chosen<'_>) -> &'a [ExtentInfo] {
     let touched = || [VIDEO, AUDIO].into_iter().filter_map(|l| places(&stretch.cut, l));
     match (touched().map(|p| p.0).min(), touched().map(|p| p.1).max()) {
-        (Some(first), Some(last)) => stretch.reader.extents(first.extent, last.extent),
+        (Some(first), Some(last)) => stretch.reader.extents(first.order, last.order),
         _ => &[],
     }
 }

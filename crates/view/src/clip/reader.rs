@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use media::{MediaTime, Timescale, TrackKind};
-use tape::{ExtentIndex, ExtentInfo, ExtentNo, RunInfo, Sample, TrackIndex};
+use tape::{ExtentIndex, ExtentInfo, ExtentNo, PartNo, RunInfo, Sample, TrackIndex};
 
 use super::error::PlanError;
 use super::source::Source;
@@ -14,9 +14,12 @@ use super::{LOOK_NS, REORDER_NS};
 /// Times beyond this are nonsense (2^56 ticks are 25 000 years at 90 kHz) and would make sums overflow.
 const TICKS_MAX: u64 = 1 << 56;
 
-/// Where a sample is: extents rise within a run, so places compare in decode order within a track.
+/// Where a sample is. Part numbers rise within a run (extent numbers do not: copies of what an erasure left have higher
+/// ones than the extents after them), so places compare in decode order within a track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
+    /// The first part of the extent.
+    pub(super) order: PartNo,
     pub(super) extent: ExtentNo,
     pub(super) sample: u32,
 }
@@ -73,19 +76,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Known extents from one to another, both included.
-    pub(super) fn extents(&self, first: ExtentNo, last: ExtentNo) -> &[ExtentInfo] {
+    pub(super) fn extents(&self, first: PartNo, last: PartNo) -> &[ExtentInfo] {
         let extents = &self.info.extents;
-        let from = extents.partition_point(|e| e.no < first);
-        let to = extents.partition_point(|e| e.no <= last);
+        let from = extents.partition_point(|e| e.first_part < first);
+        let to = extents.partition_point(|e| e.first_part <= last);
         &extents[from..to.max(from)]
     }
 
     /// Asks for extents before the first known one. Whether there were any.
     fn earlier(&mut self) -> bool {
         let Some(first) = self.info.extents.first() else { return false };
-        let no = first.no;
-        let mut more = self.ask(first.start.plus_ns(-LOOK_NS)..first.start);
-        more.retain(|e| e.no < no);
+        let (no, order) = (first.no, first.first_part);
+        let mut more = self.ask(first.start.plus_ns(-LOOK_NS)..first.end.max(first.start), no);
+        more.retain(|e| e.first_part < order);
         let found = !more.is_empty();
         self.info.extents.splice(0..0, more);
         found
@@ -94,16 +97,19 @@ impl<'a> Reader<'a> {
     /// Asks for extents after the last known one. Whether there were any.
     fn later(&mut self) -> bool {
         let Some(last) = self.info.extents.last() else { return false };
-        let no = last.no;
-        let mut more = self.ask(last.start..last.end.max(last.start).plus_ns(LOOK_NS));
-        more.retain(|e| e.no > no);
+        let (no, order) = (last.no, last.first_part);
+        let mut more = self.ask(last.start..last.end.max(last.start).plus_ns(LOOK_NS), no);
+        more.retain(|e| e.first_part > order);
         let found = !more.is_empty();
         self.info.extents.extend(more);
         found
     }
 
-    fn ask(&self, range: Range<MediaTime>) -> Vec<ExtentInfo> {
-        self.source.run(self.info.id, range).map(|r| r.extents).unwrap_or_default()
+    /// Extents of a stretch of the piece of the run that a known extent belongs to; none reach over a hole.
+    fn ask(&self, range: Range<MediaTime>, known: ExtentNo) -> Vec<ExtentInfo> {
+        let pieces = self.source.pieces(self.info.id, range);
+        let own = pieces.into_iter().find(|piece| piece.extents.iter().any(|e| e.no == known));
+        own.map(|piece| piece.extents).unwrap_or_default()
     }
 
     /// The place of the first sample decoded at or after a tick (it may be past the last one). Tracks
@@ -115,7 +121,7 @@ impl<'a> Reader<'a> {
         let mut at = self.info.extents.partition_point(|e| e.start <= media).saturating_sub(1);
         loop {
             let Some(extent) = self.info.extents.get(at) else {
-                return Ok(Place { extent: ExtentNo(0), sample: 0 });
+                return Ok(Place { order: PartNo(0), extent: ExtentNo(0), sample: 0 });
             };
             let index = self.index(extent.no)?;
             let sample = track_of(&index, kind).map_or(0, |t| t.samples.partition_point(|s| s.dts < tick));
@@ -124,7 +130,7 @@ impl<'a> Reader<'a> {
                 Some(before) if sample == 0 => at = before,
                 _ => {
                     let sample = u32::try_from(sample).unwrap_or(u32::MAX);
-                    return Ok(Place { extent: extent.no, sample });
+                    return Ok(Place { order: extent.first_part, extent: extent.no, sample });
                 }
             }
         }
@@ -138,7 +144,7 @@ impl<'a> Reader<'a> {
         reach: Reach,
         mut visit: impl FnMut(Place, &Sample) -> ControlFlow<()>,
     ) -> Result<(), PlanError> {
-        let mut at = self.info.extents.partition_point(|e| e.no < from.extent);
+        let mut at = self.info.extents.partition_point(|e| e.first_part < from.order);
         loop {
             if at >= self.info.extents.len() && !self.later() {
                 return Ok(());
@@ -147,11 +153,12 @@ impl<'a> Reader<'a> {
             if extent.start > reach.0 {
                 return Ok(());
             }
+            let order = extent.first_part;
             let index = self.index(extent.no)?;
             let skip = if index.no == from.extent { from.sample } else { 0 };
             let samples = track_of(&index, kind).map_or(&[][..], |t| &t.samples);
             for (sample, s) in (0u32..).zip(samples).skip(skip as usize) {
-                if visit(Place { extent: index.no, sample }, s).is_break() {
+                if visit(Place { order, extent: index.no, sample }, s).is_break() {
                     return Ok(());
                 }
             }
@@ -167,7 +174,7 @@ impl<'a> Reader<'a> {
         reach: Reach,
         mut visit: impl FnMut(Place, &Sample) -> ControlFlow<()>,
     ) -> Result<(), PlanError> {
-        let mut at = self.info.extents.partition_point(|e| e.no <= from.extent);
+        let mut at = self.info.extents.partition_point(|e| e.first_part <= from.order);
         loop {
             if at == 0 {
                 let known = self.info.extents.len();
@@ -181,12 +188,13 @@ impl<'a> Reader<'a> {
             if extent.end < reach.0 {
                 return Ok(());
             }
+            let order = extent.first_part;
             let index = self.index(extent.no)?;
             let samples = track_of(&index, kind).map_or(&[][..], |t| &t.samples);
             let end = if index.no == from.extent { from.sample as usize } else { samples.len() };
             for (sample, s) in samples.iter().enumerate().take(end).rev() {
                 let sample = u32::try_from(sample).unwrap_or(u32::MAX);
-                if visit(Place { extent: index.no, sample }, s).is_break() {
+                if visit(Place { order, extent: index.no, sample }, s).is_break() {
                     return Ok(());
                 }
             }

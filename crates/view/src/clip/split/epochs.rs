@@ -101,8 +101,8 @@ impl Epoch {
 
 impl Share {
     fn holds(&self, extent: &ExtentInfo) -> bool {
-        self.first.is_none_or(|first| extent.no >= first.no)
-            && self.last.is_none_or(|last| extent.no <= last.no)
+        self.first.is_none_or(|first| extent.first_part >= first.first_part)
+            && self.last.is_none_or(|last| extent.first_part <= last.first_part)
     }
 
     fn ends_early(&self, info: &RunInfo) -> bool {
