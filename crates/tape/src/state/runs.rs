@@ -169,7 +169,8 @@ impl RunState {
     fn holds_any(&self, start: MediaTime, end: Option<MediaTime>) -> bool {
         let Some(end) = end else { return true };
         let after = self.extents.partition_point(|e| e.end <= start);
-        start < end && self.extents.get(after).is_some_and(|e| e.start < end)
+        // Behind all closed parts lies the open one, which two cuts in a row may both fall into.
+        start < end && self.extents.get(after).map_or(self.ended.is_none(), |e| e.start < end)
     }
 }
 

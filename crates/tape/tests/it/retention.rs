@@ -11,7 +11,7 @@ use tape::{
 };
 use uuid::Uuid;
 
-use crate::source::{arrival, publish, tracks};
+use crate::source::{arrival, picture, publish, sound, tracks};
 
 const S: i64 = 1_000_000_000;
 /// Wall time at which the source of the tests begins, and the media time of that instant.
@@ -330,4 +330,36 @@ async fn times_that_the_clock_went_through_twice_are_both_there() {
     assert_eq!(spans.len(), 2, "{spans:?}");
     assert_eq!(stream.runs(WallTime(BEGIN + 45 * S)..WallTime(BEGIN + 50 * S)).len(), 0);
     assert_eq!(stream.runs(WallTime(BEGIN + 38 * S)..WallTime(BEGIN + 39 * S)).len(), 1);
+}
+
+/// Publishes what is decoded in `[from, to)` milliseconds.
+fn publish_ms(publisher: &mut tape::Publisher, ms: std::ops::Range<i64>) {
+    let pictures = (0..).map(|n| (n * 40, picture(n))).take_while(|(at, _)| *at < ms.end);
+    let sounds = (0..).map(|n| (n * 1024 / 48, sound(n))).take_while(|(at, _)| *at < ms.end);
+    let mut all: Vec<_> = pictures.chain(sounds).filter(|(at, _)| *at >= ms.start).collect();
+    all.sort_by_key(|(at, _)| *at);
+    for (at, packet) in all {
+        publisher.push(packet, arrival(at)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_recording_between_two_cuts_in_the_open_part_is_there_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Hub::open(config(dir.path())).unwrap();
+    let name = StreamName::parse("live/cam1").unwrap();
+    let info = PublisherInfo { protocol: "test", remote: "here".into(), key: None };
+    let mut publisher = hub.publish(&name, info, arrival(0)).unwrap();
+    publisher.tracks(tracks(), arrival(0));
+    // Twice 80 ms into a part that nothing has closed yet.
+    publish_ms(&mut publisher, 0..3_080);
+    let stream = hub.stream(&name).unwrap();
+    let first = stream.split(SplitAt::Edge).await.unwrap();
+    publish_ms(&mut publisher, 3_080..3_200);
+    let second = stream.split(SplitAt::Edge).await.unwrap();
+    assert_eq!(second.closed.asset, first.opened);
+    let run = &stream.runs(WallTime::MIN..WallTime::MAX)[0];
+    assert!(first.at >= run.closed_end, "both cuts lie behind all closed parts: {first:?} {run:?}");
+    let told: Vec<Uuid> = stream.recordings().iter().map(|r| r.asset).collect();
+    assert_eq!(told, [first.closed.asset, first.opened, second.opened]);
 }
