@@ -287,6 +287,9 @@ async fn a_track_that_comes_back_goes_on_after_where_it_was() {
     let sounds = indexes.iter().filter_map(|i| i.track(TrackId::AUDIO)).flat_map(|t| &t.samples);
     let dts: Vec<_> = sounds.map(|s| s.dts).collect();
     assert_eq!(dts, (0..333).map(|n| sound(n).dts).collect::<Vec<_>>());
+    // The files are the committer's, which may not have come to them yet.
+    let run = runs(&stream).pop().unwrap();
+    assert!(stream.wait_durable(run.id, run.closed_end).await);
     let io: Arc<dyn tape::log::Io> = Arc::new(tape::log::StdIo);
     let written = tape::log::Written::Nobody;
     let tape = dir.path().join("tape");
