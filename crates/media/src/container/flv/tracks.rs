@@ -173,7 +173,13 @@ impl TrackReader {
         let mut reads = Vec::with_capacity(units.len());
         let (main, further): (Vec<_>, Vec<_>) = units.into_iter().partition(|(number, _)| *number == 0);
         for (_, unit) in main {
-            reads.push(self.unit(main_track(kind), unit?)?);
+            let id = main_track(kind);
+            reads.push(match unit.and_then(|unit| self.unit(id, unit)) {
+                Ok(read) => read,
+                Err(error) if reads.is_empty() => return Err(error),
+                // The main track twice in one message, and the first has taken effect.
+                Err(error) => Read::dropped(id, error.into()),
+            });
         }
         for (number, unit) in further {
             let of = if kind == TagKind::Video { TrackKind::Video } else { TrackKind::Audio };
