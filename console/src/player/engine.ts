@@ -60,6 +60,8 @@ export class Engine {
   /** Where the playlist is to be entered, until it is known exactly where that is. */
   #entry: Wall | null = null;
   #frame: number | null = null;
+  /** The frame that the last step went to, and the place in it, until another seek. */
+  #stepped: { readonly frame: number; readonly to: number } | null = null;
   #begun = false;
   #repaired = -Infinity;
   #swallowed = 0;
@@ -140,9 +142,13 @@ export class Engine {
   /** Moves by one frame of `seconds`, forward or, where negative, back. */
   step(seconds: number): void {
     const playhead = this.#video.currentTime;
-    const frame = this.#frame !== null && Math.abs(this.#frame - playhead) < FRAME_NEAR_S ? this.#frame : playhead;
+    const shown = this.#frame !== null && Math.abs(this.#frame - playhead) < FRAME_NEAR_S ? this.#frame : null;
+    // The browser tells of a frame after it shows it: until then the frame is the one that the step before went to.
+    const sought = this.#stepped !== null && this.#stepped.to === playhead ? this.#stepped.frame : playhead;
+    const frame = Math.max(0, (shown ?? sought) + seconds);
     // A little inside of the frame: exactly at its start, rounding may show the one before.
-    this.#goTo(Math.max(0, frame + seconds + Math.abs(seconds) * FRAME_INSIDE));
+    this.#goTo(frame + Math.abs(seconds) * FRAME_INSIDE);
+    this.#stepped = { frame, to: this.#video.currentTime };
   }
 
   /** The wall time at which live is played; null where the source is not live. */
@@ -166,6 +172,7 @@ export class Engine {
    */
   #goTo(media: number): void {
     this.#frame = null;
+    this.#stepped = null;
     this.#video.currentTime = media;
   }
 
